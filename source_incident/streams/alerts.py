@@ -1,0 +1,89 @@
+"""Alerts: where they come from, what they carry, and where they are sent."""
+
+from __future__ import annotations
+
+from source_incident.streams.base import (
+    ChildStream,
+    FullTableStream,
+    IncrementalStream,
+)
+
+
+class Alerts(IncrementalStream):
+    """Every alert that was received, with its attributes and whether it is still firing."""
+
+    endpoint = "/v2/alerts"
+    records_at = "alerts"
+    primary_key = ["id"]
+    cursor_field = "updated_at"
+    page_size = 50
+
+
+class AlertAttributes(FullTableStream):
+    """The attributes that alerts can carry."""
+
+    endpoint = "/v2/alert_attributes"
+    records_at = "alert_attributes"
+    primary_key = ["id"]
+
+
+class AlertSources(FullTableStream):
+    """The systems that send alerts, and how what they send is read."""
+
+    endpoint = "/v2/alert_sources"
+    records_at = "alert_sources"
+    primary_key = ["id"]
+    # A token to send alerts with, and an address that alerts can be posted to
+    credentials = ("secret_token", "alert_events_url")
+
+
+class IncidentAlerts(FullTableStream):
+    """Which alert belongs to which incident, and the alert route that joined them."""
+
+    endpoint = "/v2/incident_alerts"
+    records_at = "incident_alerts"
+    primary_key = ["id"]
+    page_size = 50
+
+
+class AlertNotes(ChildStream):
+    """The notes that people left on alerts."""
+
+    endpoint = "/v1/alert_notes"
+    records_at = "alert_notes"
+    primary_key = ["id"]
+    parent = Alerts
+    parent_key = "alert_id"
+    # The list is read alert by alert: ask for the few alerts that have a note
+    parent_query = {"has_notes[is]": "true"}
+    by_parent = True
+    page_size = 250
+    selected_by_default = False
+
+
+class AlertRoutes(FullTableStream):
+    """The routes that decide what becomes of an alert."""
+
+    # /v3 is the newest list; it has only a route's id, name and whether it is enabled
+    endpoint = "/v3/alert_routes"
+    records_at = "alert_routes"
+    primary_key = ["id"]
+    page_size = 50
+
+
+class AlertTags(FullTableStream):
+    """The tags that alerts can be marked with."""
+
+    endpoint = "/v2/alert_tags"
+    records_at = "alert_tags"
+    primary_key = ["id"]
+    page_size = 250
+
+
+class MaintenanceWindows(FullTableStream):
+    """The times of planned work in which alerts are held back, past ones included."""
+
+    endpoint = "/v1/maintenance_windows"
+    records_at = "maintenance_windows"
+    primary_key = ["id"]
+    page_size = 50

@@ -1,0 +1,68 @@
+"""Status pages: what the organisation tells its customers."""
+
+from __future__ import annotations
+
+from source_incident.streams.base import ChildStream, FullTableStream
+
+
+class StatusPages(FullTableStream):
+    """The organisation's status pages."""
+
+    endpoint = "/v2/status_pages"
+    records_at = "status_pages"
+    primary_key = ["id"]
+    page_size = 250
+
+
+class StatusPageComponents(FullTableStream):
+    """The components whose state status pages show."""
+
+    endpoint = "/v2/status_page_components"
+    records_at = "status_page_components"
+    primary_key = ["id"]
+
+
+class StatusPageStructures(ChildStream):
+    """How a status page arranges its components in groups."""
+
+    endpoint = "/v2/status_page_structures/{status_page_id}"
+    records_at = None
+    primary_key = ["status_page_id"]
+    parent = StatusPages
+    parent_key = "status_page_id"
+
+
+class StatusPageIncidents(ChildStream):
+    """The incidents that a status page published, with their updates."""
+
+    endpoint = "/v2/status_page_incidents"
+    records_at = "status_page_incidents"
+    primary_key = ["id"]
+    parent = StatusPages
+    parent_key = "status_page_id"
+    page_size = 250
+
+
+class StatusPageMaintenances(ChildStream):
+    """The maintenances that a status page announced, with their updates."""
+
+    endpoint = "/v2/status_page_maintenances"
+    records_at = "status_page_maintenances"
+    primary_key = ["id"]
+    parent = StatusPages
+    parent_key = "status_page_id"
+    page_size = 250
+
+
+class StatusPageResponseIncidents(ChildStream):
+    """Which incidents stand behind an incident of a status page."""
+
+    # `status_page_id` is filled from the parent's own slice
+    endpoint = (
+        "/v1/status-pages/{status_page_id}/incidents/{status_page_incident_id}/response-incidents"
+    )
+    records_at = "incidents"
+    primary_key = ["status_page_incident_id", "id"]
+    parent = StatusPageIncidents
+    parent_key = "status_page_incident_id"
+    selected_by_default = False
