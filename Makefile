@@ -1,0 +1,70 @@
+# Every target makes the environment it needs: Python 3.11 to 3.13 and make are enough.
+
+VERSION := $(shell sed -n 's/^ *version="\(.*\)",$$/\1/p' setup.py)
+IMAGE ?= tap-incident/source-incident
+UV_VERSION := 0.13.9
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	>/dev/null 2>&1 && echo $$python && break; done)
+
+ENV := .venv/.made
+TARGETS := .venv-targets/.made
+RUN := .venv/bin
+COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint types imports unit integration image container-test lock
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
+
+env: $(ENV) ## the environment for working here, .venv
+
+$(ENV): setup.py requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed \
+	(Debian: apt-get install python3-venv), or say which one: make PYTHON=..." >&2; exit 1; }
+	@echo "Making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+	@$(RUN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(RUN)/uv pip install -q --python $(RUN)/python --require-hashes -r requirements-dev.lock
+	@$(RUN)/uv pip install -q --python $(RUN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TARGETS): $(ENV) requirements-targets.lock
+	@echo "Making .venv-targets"
+	@$(RUN)/uv venv -q --clear --python $(RUN)/python .venv-targets
+	@$(RUN)/uv pip install -q --python .venv-targets/bin/python --require-hashes -r requirements-targets.lock
+	@touch $@
+
+demo: $(ENV) $(TARGETS) ## a company of the sandbox, synced into DuckDB, and three answers from it
+	@$(RUN)/python -m demo
+
+test: lint types imports unit integration ## lint, types, import rules, unit and integration tests
+
+lint: $(ENV)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: $(ENV)
+	$(RUN)/mypy
+
+imports: $(ENV)
+	$(RUN)/lint-imports
+
+unit: $(ENV)
+	$(RUN)/pytest unit_tests
+
+integration: $(ENV) $(TARGETS)
+	$(RUN)/pytest integration_tests -m "not container"
+
+image: ## the container image
+	docker build --network host --tag $(IMAGE):$(VERSION) .
+
+container-test: $(ENV) $(TARGETS) ## build the image and drive it from outside; needs a Docker engine
+	$(RUN)/pytest integration_tests -m container
+
+lock: $(ENV) ## lock the newest versions that fit the ranges
+	$(COMPILE) --upgrade --excludes requirements.excludes setup.py -o requirements.lock
+	$(COMPILE) --upgrade --constraints requirements.lock --extra tests setup.py -o requirements-dev.lock
+	$(COMPILE) --upgrade requirements-targets.in -o requirements-targets.lock
