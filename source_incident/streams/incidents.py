@@ -38,6 +38,11 @@ class Incidents(IncrementalStream):
             "merged",
         ]
     }
+    nested = {
+        "attachments": "incident_attachments",
+        "updates": "incident_updates",
+        "actions": "actions",
+    }
     mode_parameter = "mode[one_of]"
     modes_in_one_request = True
 
