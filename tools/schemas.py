@@ -16,7 +16,7 @@ from typing import Any
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import Stream
+from source_incident.streams.base import ChildStream, IncidentStream
 from tools import jsonfile
 from tools.document import PINNED_VERSION, ROOT, Document, fetch, load, reference_name
 from tools.facts import facts
@@ -37,7 +37,7 @@ class SchemaError(Exception):
     """The document has something that a stream's schema cannot be made from."""
 
 
-def stream_schema(document: Document, stream: type[Stream]) -> Schema:
+def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
     """The JSON Schema (draft-07) of what `stream` emits: types and nullability, nothing more.
 
     Enumerations, patterns and lengths are left out, since the vendor may widen them any day; what
@@ -50,15 +50,15 @@ def stream_schema(document: Document, stream: type[Stream]) -> Schema:
     columns: dict[str, Schema] = record["properties"]
     for path in stream.credentials:
         _remove(record, path, name)
-    if stream.parent_key is not None:
-        columns.setdefault(stream.parent_key, {"type": "string"})
+    for key in _parent_keys(stream):
+        columns.setdefault(key, {"type": "string"})
     if stream.record_list_field is not None:
         columns[stream.record_list_field] = {"type": "string"}
     if stream.position_field is not None:
         columns[stream.position_field] = {"type": "integer"}
-    for column, path in stream.copied.items():
+    for column, path in getattr(stream, "lifted", {}).items():
         columns[column] = _at(record, path, name)
-    for column, path in stream.copied_from_body.items():
+    for column, path in stream.copied.items():
         columns[column] = _nullable(_at(_convert(document, body, where=name), path, name))
     for column, nested in stream.nested.items():
         items = stream_schema(document, _stream(nested))
@@ -66,14 +66,20 @@ def stream_schema(document: Document, stream: type[Stream]) -> Schema:
         columns[column] = {"type": ["null", "array"], "items": items}
     for column, kept in KEPT_COLUMNS.get(name, {}).items():
         columns.setdefault(column, kept)
-    for key in stream.primary_key:
+    for key in key_of(stream):
         columns[key] = columns[key] | {"type": _without_null(columns[key])}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **record}
 
 
-def stream_name(stream: type[Stream]) -> str:
+def stream_name(stream: type[IncidentStream]) -> str:
     """The name that a stream's schema file has."""
     return camel_to_snake(stream.__name__)
+
+
+def key_of(stream: type[IncidentStream]) -> list[str]:
+    """The fields of a stream's key."""
+    key: Any = stream.primary_key  # the CDK declares a property, the streams a list
+    return [str(field) for field in key]
 
 
 def files(document: Document) -> dict[Path, str]:
@@ -118,15 +124,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _stream(name: str) -> type[Stream]:
+def _stream(name: str) -> type[IncidentStream]:
     return next(stream for stream in STREAMS if stream_name(stream) == name)
 
 
-def _record(document: Document, stream: type[Stream], body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _parent_keys(stream: type[IncidentStream]) -> list[str]:
+    """The ids that a record gets from the parents above it."""
+    keys = []
+    while issubclass(stream, ChildStream):
+        keys.append(stream.parent_key)
+        stream = stream.parent
+    return keys
+
+
+def _record(
+    document: Document, stream: type[IncidentStream], body: Mapping[str, Any]
+) -> Mapping[str, Any]:
     if stream.records_at is None:
         return body
     found = document.resolve(body["properties"][stream.records_at])
-    if stream.single_record:
+    if getattr(stream, "single_record", False):
         return found
     for name in stream.record_lists[:1]:
         found = document.resolve(found["properties"][name])

@@ -33,8 +33,10 @@ class AlertSources(FullTableStream):
     endpoint = "/v2/alert_sources"
     records_at = "alert_sources"
     primary_key = ["id"]
-    # A token to send alerts with, and an address that alerts can be posted to
-    credentials = ("secret_token", "alert_events_url")
+    # A token to send alerts with, an address that alerts can be posted to, and one whose pings keep
+    # a heartbeat's alert from firing. `email_options.email_address` stays: whoever has it can mail
+    # an alert in, but it is a column of incident.io's own tap, and it reads nothing
+    credentials = ("secret_token", "alert_events_url", "heartbeat_options.ping_url")
 
 
 class IncidentAlerts(FullTableStream):
@@ -58,6 +60,8 @@ class AlertNotes(ChildStream):
     parent_query = {"has_notes[is]": "true"}
     by_parent = True
     page_size = 250
+    # Signed addresses: whoever has one sees the image, for 10 minutes (the document)
+    credentials = ("images.url",)
     selected_by_default = False
 
 

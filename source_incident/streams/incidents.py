@@ -38,6 +38,8 @@ class Incidents(IncrementalStream):
             "merged",
         ]
     }
+    # `call_url` stays, although some providers let anyone with it into the call: it is a column of
+    # incident.io's own tap
     nested = {
         "attachments": "incident_attachments",
         "updates": "incident_updates",
@@ -166,7 +168,7 @@ class IncidentParticipants(IncidentChildStream):
     record_list_field = "involvement"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    copied = {"user_id": "user.id"}
+    lifted = {"user_id": "user.id"}
     selected_by_default = False
 
 
@@ -177,9 +179,9 @@ class IncidentParticipantWorkloads(IncidentChildStream):
     records_at = "incident_participant_workloads"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    copied = {"user_id": "user.id"}
+    lifted = {"user_id": "user.id"}
     # The figures lag behind: the body says up to when they are complete, no record does
-    copied_from_body = {"data_synced_at": "metadata.data_synced_at"}
+    copied = {"data_synced_at": "metadata.data_synced_at"}
     selected_by_default = False
 
 
