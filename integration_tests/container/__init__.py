@@ -1,0 +1,1 @@
+"""The image, driven from outside as the Airbyte platform and a shell drive it."""

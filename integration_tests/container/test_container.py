@@ -1,0 +1,161 @@
+"""What the Airbyte platform and a Singer user do with the image."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from airbyte_cdk.models import AirbyteMessageSerializer
+from docker.models.images import Image
+from jsonschema import Draft7Validator
+
+from integration_tests.container.conftest import KEY, ROOT, Connector
+from source_incident.streams import STREAMS
+
+pytestmark = pytest.mark.container
+
+DEFAULT_STREAMS = {stream.name for stream in STREAMS if stream.selected_by_default}
+MOST_MEGABYTES = 260
+SHELL = ["/bin/sh", "-c"]
+
+
+def test_the_image_says_what_it_is(image: Image) -> None:
+    metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
+    assert image.labels["io.airbyte.name"] == metadata["dockerRepository"]
+    assert image.labels["io.airbyte.version"] == metadata["dockerImageTag"]
+    config = image.attrs["Config"]
+    assert config["Entrypoint"] == ["tap-incident"]
+    assert config["User"] == "1000:1000"
+
+
+def test_the_image_is_small_and_has_nothing_to_build_with(
+    image: Image, connector: Connector
+) -> None:
+    assert image.attrs["Size"] < MOST_MEGABYTES * 1_000_000
+    tools = "for tool in pip pip3 gcc cc g++ make uv; do command -v $tool; done; "
+    modules = (
+        "python -c 'import pip' || python -c 'import ensurepip' || /usr/bin/env python3 -m pip"
+    )
+    found = connector.run(tools + modules, entrypoint=SHELL)
+    assert found.lines == []
+    assert found.code != 0
+
+
+def test_spec_needs_no_network(connector: Connector) -> None:
+    ended = connector.run("spec")
+    assert ended.code == 0, ended.errors
+    [message] = ended.messages("SPEC")
+    schema = message["spec"]["connectionSpecification"]
+    Draft7Validator.check_schema(schema)
+    assert schema["properties"]["api_key"]["airbyte_secret"] is True
+
+
+def test_the_platforms_entrypoint_starts_it(connector: Connector) -> None:
+    """The platform starts a connector with a shell: eval "$AIRBYTE_ENTRYPOINT spec"."""
+    ended = connector.run('eval "$AIRBYTE_ENTRYPOINT spec"', entrypoint=SHELL)
+    assert ended.code == 0, ended.errors
+    assert len(ended.messages("SPEC")) == 1
+
+
+def test_discover_needs_no_network(connector: Connector, config: str) -> None:
+    ended = connector.run("discover", "--config", config)
+    assert ended.code == 0, ended.errors
+    [message] = ended.messages("CATALOG")
+    names = {stream["name"] for stream in message["catalog"]["streams"]}
+    assert names == {stream.name for stream in STREAMS}
+
+
+def test_check_succeeds_with_the_right_key(connector: Connector, config: str) -> None:
+    ended = connector.run("check", "--config", config, network="host")
+    [message] = ended.messages("CONNECTION_STATUS")
+    assert message["connectionStatus"]["status"] == "SUCCEEDED", ended.lines
+
+
+def test_check_tells_of_a_wrong_key(
+    connector: Connector, sandbox: str, write: Callable[[str, Any], str]
+) -> None:
+    config = write("config.json", {"api_key": KEY + "-wrong", "endpoint": sandbox})
+    ended = connector.run("check", "--config", config, network="host")
+    [message] = ended.messages("CONNECTION_STATUS")
+    assert message["connectionStatus"]["status"] == "FAILED"
+    assert "key" in message["connectionStatus"]["message"]
+    assert KEY not in "\n".join(ended.lines) + ended.errors
+
+
+def test_read_without_a_catalog_reads_every_default_stream(
+    connector: Connector, config: str
+) -> None:
+    ended = connector.run("read", "--config", config, network="host")
+    assert ended.code == 0, ended.lines[-5:]
+    for line in ended.lines:
+        AirbyteMessageSerializer.load(json.loads(line))
+    records = Counter(message["record"]["stream"] for message in ended.messages("RECORD"))
+    assert set(records) <= DEFAULT_STREAMS
+    assert records["incidents"] > 0
+    statuses = [
+        message["trace"]["stream_status"]
+        for message in ended.messages("TRACE")
+        if message["trace"]["type"] == "STREAM_STATUS"
+    ]
+    complete = {
+        status["stream_descriptor"]["name"] for status in statuses if status["status"] == "COMPLETE"
+    }
+    assert complete == DEFAULT_STREAMS
+
+
+def test_read_with_a_catalog_and_a_state_reads_what_they_say(
+    connector: Connector, config: str, write: Callable[[str, Any], str]
+) -> None:
+    discovered = connector.run("discover", "--config", config).messages("CATALOG")[0]["catalog"]
+    configured = [
+        {"stream": stream, "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
+        for stream in discovered["streams"]
+        if stream["name"] == "follow_ups"
+    ]
+    catalog = write("catalog.json", {"streams": configured})
+    first = connector.run("read", "--config", config, "--catalog", catalog, network="host")
+    states = first.messages("STATE")
+    assert {m["record"]["stream"] for m in first.messages("RECORD")} == {"follow_ups"}
+    state = write("state.json", [states[-1]["state"]])
+    second = connector.run(
+        "read", "--config", config, "--catalog", catalog, "--state", state, network="host"
+    )
+    assert second.code == 0, second.lines[-5:]
+    assert len(second.messages("RECORD")) < len(first.messages("RECORD"))
+
+
+def test_a_singer_pipe_loads_a_target(
+    connector: Connector, config: str, tmp_path: Path, write: Callable[[str, Any], str]
+) -> None:
+    discovered = connector.run("--config", config, "--discover")
+    assert discovered.code == 0, discovered.errors
+    catalog = write("catalog.json", json.loads("\n".join(discovered.lines)))
+    state = write("state.json", {})
+    database = tmp_path / "incident.duckdb"
+    states = connector.pipe_into_target(
+        database, "--singer", "--config", config, "--catalog", catalog, "--state", state
+    )
+    assert "incidents" in json.loads(states[-1])["bookmarks"]
+    airbyte = connector.run("read", "--config", config, network="host").messages("RECORD")
+    expected = Counter(message["record"]["stream"] for message in airbyte)
+    with duckdb.connect(str(database), read_only=True) as tables:
+        for stream in ("incidents", "severities", "follow_ups", "users"):
+            [(rows,)] = tables.sql(f"select count(*) from {stream}").fetchall()  # noqa: S608
+            assert rows == expected[stream] > 0
+
+
+def test_a_stop_ends_it_at_once(connector: Connector, config: str) -> None:
+    """As process 1 it gets no default handling of signals: `docker stop` would wait, then kill."""
+    container = connector.start("read", "--config", config, network="host")
+    try:
+        time.sleep(0.3)
+        began = time.monotonic()
+        container.stop(timeout=30)
+        assert time.monotonic() - began < 10
+    finally:
+        container.remove(force=True)
