@@ -24,16 +24,21 @@ def facts(document: Document) -> dict[str, Any]:
     }
 
 
+def parameters(document: Document, operation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What an operation can be asked with, by name: where it goes, its type and its limits."""
+    return {
+        parameter["name"]: _parameter(document, parameter)
+        for parameter in operation.get("parameters", [])
+    }
+
+
 def _endpoint(document: Document, operation: Mapping[str, Any]) -> dict[str, Any]:
     answer = operation["responses"].get("200", {})
     schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
     return {
         "deprecated": bool(operation.get("deprecated", False)),
         "scopes": sorted(operation.get("x-rbac-scopes", [])),
-        "parameters": {
-            parameter["name"]: _parameter(document, parameter)
-            for parameter in operation.get("parameters", [])
-        },
+        "parameters": parameters(document, operation),
         "response": _schema(schema),
     }
 

@@ -56,9 +56,9 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
         columns[stream.record_list_field] = {"type": "string"}
     if stream.position_field is not None:
         columns[stream.position_field] = {"type": "integer"}
-    for column, path in getattr(stream, "lifted", {}).items():
-        columns[column] = _at(record, path, name)
     for column, path in stream.copied.items():
+        columns[column] = _at(record, path, name)
+    for column, path in stream.copied_from_body.items():
         columns[column] = _nullable(_at(_convert(document, body, where=name), path, name))
     for column, nested in stream.nested.items():
         items = stream_schema(document, _stream(nested))

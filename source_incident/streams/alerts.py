@@ -33,10 +33,13 @@ class AlertSources(FullTableStream):
     endpoint = "/v2/alert_sources"
     records_at = "alert_sources"
     primary_key = ["id"]
-    # A token to send alerts with, an address that alerts can be posted to, and one whose pings keep
-    # a heartbeat's alert from firing. `email_options.email_address` stays: whoever has it can mail
-    # an alert in, but it is a column of incident.io's own tap, and it reads nothing
-    credentials = ("secret_token", "alert_events_url", "heartbeat_options.ping_url")
+    # `email_options.email_address` stays: whoever has it can mail an alert in, but it is a column of
+    # incident.io's own tap, and lets nobody read anything
+    credentials = {
+        "secret_token": "what the source proves itself with when it sends an alert",
+        "alert_events_url": "alerts can be posted to it",
+        "heartbeat_options.ping_url": "a ping to it keeps the heartbeat's alert from firing",
+    }
 
 
 class IncidentAlerts(FullTableStream):
@@ -60,8 +63,7 @@ class AlertNotes(ChildStream):
     parent_query = {"has_notes[is]": "true"}
     by_parent = True
     page_size = 250
-    # Signed addresses: whoever has one sees the image, for 10 minutes (the document)
-    credentials = ("images.url",)
+    credentials = {"images.url": "a signed address: whoever has it sees the image, for 10 minutes"}
     selected_by_default = False
 
 

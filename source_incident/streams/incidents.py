@@ -45,6 +45,8 @@ class Incidents(IncrementalStream):
         "updates": "incident_updates",
         "actions": "actions",
     }
+    # These can get children without their own updated_at moving
+    still_open = {"status_category[one_of]": ["triage", "live", "paused", "learning"]}
     mode_parameter = "mode[one_of]"
     modes_in_one_request = True
 
@@ -168,7 +170,7 @@ class IncidentParticipants(IncidentChildStream):
     record_list_field = "involvement"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    lifted = {"user_id": "user.id"}
+    copied = {"user_id": "user.id"}
     selected_by_default = False
 
 
@@ -179,9 +181,9 @@ class IncidentParticipantWorkloads(IncidentChildStream):
     records_at = "incident_participant_workloads"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    lifted = {"user_id": "user.id"}
+    copied = {"user_id": "user.id"}
     # The figures lag behind: the body says up to when they are complete, no record does
-    copied = {"data_synced_at": "metadata.data_synced_at"}
+    copied_from_body = {"data_synced_at": "metadata.data_synced_at"}
     selected_by_default = False
 
 

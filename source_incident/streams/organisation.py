@@ -47,8 +47,9 @@ class WorkflowRuns(IncrementalStream):
     # A run goes on after it was created, and no filter finds the runs that changed
     minimum_lookback = timedelta(days=7)
     page_size = 50
-    # A webhook's address often is its password, as Slack's incoming webhooks are
-    credentials = ("progress.webhook_delivery.endpoint",)
+    credentials = {
+        "progress.webhook_delivery.endpoint": "a webhook's address often is all it takes to call it"
+    }
 
 
 class AnnouncementRules(FullTableStream):
@@ -112,8 +113,7 @@ class Secrets(FullTableStream):
     records_at = "secrets"
     primary_key = ["id"]
     page_size = 250
-    # A piece of the secret itself
-    credentials = ("last_four_chars",)
+    credentials = {"last_four_chars": "a piece of the secret itself"}
     selected_by_default = False
 
 

@@ -107,7 +107,13 @@ def test_a_key_is_there_and_never_null(stream: Declaration) -> None:
 @every_stream
 def test_what_the_connector_adds_is_there(stream: Declaration) -> None:
     columns = schema_of(stream)["properties"]
-    added = [*stream.copied, *stream.nested, stream.record_list_field, stream.position_field]
+    added = [
+        *stream.copied,
+        *stream.copied_from_body,
+        *stream.nested,
+        stream.record_list_field,
+        stream.position_field,
+    ]
     ancestor: Any = stream
     while issubclass(ancestor, ChildStream):
         added.append(ancestor.parent_key)

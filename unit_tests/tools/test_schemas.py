@@ -22,8 +22,9 @@ class Children(ChildStream):
     parent = Parents
     parent_key = "parent_id"
     position_field = "position"
-    credentials = ("doors.key",)
-    copied = {"counted_at": "metadata.counted_at"}
+    credentials = {"doors.key": "it opens doors"}
+    copied = {"first": "owner.name"}
+    copied_from_body = {"counted_at": "metadata.counted_at"}
 
 
 def document(record: dict[str, Any], **schemas: Any) -> Document:
@@ -49,11 +50,14 @@ DOORS = {
 }
 
 
+OWNER = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
 def columns(properties: dict[str, Any], **schemas: Any) -> dict[str, Any]:
     record = {
         "type": "object",
         "required": ["name"],
-        "properties": {"id": {"type": "string"}, "doors": DOORS, **properties},
+        "properties": {"id": {"type": "string"}, "doors": DOORS, "owner": OWNER, **properties},
     }
     found: dict[str, Any] = stream_schema(document(record, **schemas), Children)["properties"]
     return found
@@ -73,6 +77,7 @@ def test_what_the_connector_adds_is_a_column() -> None:
     found = columns({})
     assert found["parent_id"] == {"type": "string"}
     assert found["position"] == {"type": "integer"}
+    assert found["first"] == {"type": ["null", "string"]}
     assert found["counted_at"] == {"type": ["null", "string"]}
 
 

@@ -1,0 +1,182 @@
+"""Compare the streams with the vendor's document, which is their contract.
+
+    python -m tools.contract [--newest | --document PATH]
+
+Prints what does not fit, a line each, and exits 1 where there is anything: lists that no stream
+reads, streams whose list is gone or deprecated, columns that differ from the document's, query
+parameters that it does not have, pages larger than it allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from source_incident.streams import STREAMS
+from source_incident.streams.base import ChildStream, IncidentStream, IncrementalStream
+from tools.document import PINNED_VERSION, Document, DocumentError, fetch, load
+from tools.facts import parameters
+from tools.schemas import KEPT_COLUMNS, SCHEMAS, SchemaError, stream_name, stream_schema
+
+UNREAD: Mapping[str, str] = {
+    "/v1/identity": "says whose key it is; `check` asks it",
+    "/v1/openapiV3.json": "the document itself",
+    "/v2/alert_routes": "the older version of /v3/alert_routes, not deprecated yet",
+    "/v2/heartbeat/{}/ping": "writes: it is a heartbeat's ping",
+    "/v2/pay_reports/{}/download": "a file; /v2/pay_reports has the totals",
+    "/v2/status_pages/{}/components/{}/availability": "a figure computed for any window asked for",
+}
+"""What can be read and is no stream, with the reason; a placeholder is `{}`."""
+
+
+def findings(document: Document) -> list[str]:
+    """Everything about the streams that does not fit `document`, a line each."""
+    found = list(_unread(document))
+    for stream in STREAMS:
+        found += [f"{stream_name(stream)}: {finding}" for finding in _stream(document, stream)]
+    return found
+
+
+def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
+    """The query parameters that `stream` can send, each with the values fixed in the code."""
+    query: dict[str, Any] = {**stream.query, **stream.still_open}
+    if stream.page_size is not None:
+        query |= {"page_size": [], stream.after_parameter: []}
+    if issubclass(stream, IncrementalStream):
+        query[f"{stream.cursor_field}[gte]"] = []
+    if issubclass(stream, ChildStream) and f"{{{stream.parent_key}}}" not in stream.endpoint:
+        query[stream.parent_parameter or stream.parent_key] = []
+    for child in _children_of(stream):
+        query |= child.parent_query
+    names = [stream.mode_parameter, stream.start_date_parameter, *(stream.window_parameters or ())]
+    query |= {name: [] for name in names if name}
+    return {
+        name: [str(value) for value in (values if isinstance(values, list) else [values])]
+        for name, values in query.items()
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what does not fit; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.contract", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--newest", action="store_true", help="not the pinned version: the newest")
+    which.add_argument("--document", type=Path, help="an openapi.json of one's own")
+    options = parser.parse_args(arguments)
+    if options.document:
+        document = load(options.document)
+    else:
+        document = fetch(None if options.newest else PINNED_VERSION)
+    found = findings(document)
+    print(
+        f"{len(STREAMS)} streams against version {document.version} "
+        f"(pinned: {PINNED_VERSION}): {len(found)} findings"
+    )
+    print("".join(f"  {finding}\n" for finding in found), end="")
+    return 1 if found else 0
+
+
+def _children_of(stream: type[IncidentStream]) -> Iterator[type[ChildStream]]:
+    streams: tuple[type[IncidentStream], ...] = STREAMS
+    for child in streams:
+        if issubclass(child, ChildStream) and child.parent is stream:
+            yield child
+
+
+def _unread(document: Document) -> Iterator[str]:
+    read = {document.path_of(stream.endpoint) for stream in STREAMS}
+    paths = set(document.operations)
+    exceptions = {document.path_of(path) for path in UNREAD}
+    for path in sorted(paths - read - exceptions):
+        if document.operations[path].get("deprecated") or path.rpartition("/")[0] in paths:
+            continue  # one record of a list, by its id
+        yield f"{path}: no stream reads it, and it is no exception"
+    for path in UNREAD:
+        if document.path_of(path) is None:
+            yield f"{path}: an exception that the document does not have"
+
+
+def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
+    path = document.path_of(stream.endpoint)
+    if path is None:
+        yield f"{stream.endpoint} is gone"
+        return
+    if document.operations[path].get("deprecated"):
+        yield f"{path} is deprecated"
+    yield from _parameters(document, stream, path)
+    try:
+        made = stream_schema(document, stream)
+    except (DocumentError, SchemaError, KeyError) as error:
+        yield f"{path}: no schema can be made: {error!r}"
+        return
+    file = SCHEMAS / f"{stream_name(stream)}.json"
+    if not file.exists():
+        yield "it has no schema"
+        return
+    yield from _columns(made, json.loads(file.read_text(encoding="utf-8")), "")
+    for column in KEPT_COLUMNS.get(stream_name(stream), {}):
+        if column in _documented(document, stream):
+            yield f"column {column} is kept although the document has it"
+
+
+def _parameters(document: Document, stream: type[IncidentStream], path: str) -> Iterator[str]:
+    documented = parameters(document, document.operations[path])
+    queried = sent(stream)
+    for parameter, values in queried.items():
+        name, _, operator = parameter.removesuffix("]").partition("[")
+        facts = documented.get(name)
+        if facts is None:
+            yield f"sends {parameter}, which {path} does not have"
+            continue
+        if operator and operator not in facts.get("operators", [operator]):
+            yield f"sends {parameter}, but {name} has no such operator"
+        if wrong := sorted(set(values) - set(map(str, facts.get("enum", values)))):
+            yield f"sends {parameter} {', '.join(wrong)}, which the document does not know"
+        if name == "page_size" and (stream.page_size or 0) > facts.get("maximum", sys.maxsize):
+            yield f"asks for pages of {stream.page_size}; the maximum is {facts['maximum']}"
+    names = {parameter.partition("[")[0] for parameter in queried}
+    for name, facts in documented.items():
+        if facts["required"] and facts["in"] == "query" and name not in names:
+            yield f"does not send {name}, which {path} requires"
+
+
+def _documented(document: Document, stream: type[IncidentStream]) -> set[str]:
+    """The fields that the document itself has, whatever the connector adds."""
+    body = document.body(stream.endpoint)
+    found = body if stream.records_at is None else document.resolve(_at(body, stream.records_at))
+    return set(document.resolve(found.get("items", found)).get("properties", {}))
+
+
+def _at(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = schema["properties"][name]
+    return found
+
+
+def _columns(made: Mapping[str, Any], committed: Mapping[str, Any], path: str) -> Iterator[str]:
+    for keyword in ("type", "format"):
+        if made.get(keyword) != committed.get(keyword):
+            where = path or "the record"
+            yield f"{where}: {keyword} is {made.get(keyword)}, was {committed.get(keyword)}"
+    new, old = made.get("properties", {}), committed.get("properties", {})
+    for name in sorted(new.keys() | old.keys()):
+        below = f"{path}.{name}".lstrip(".")
+        if name not in old:
+            yield f"{below}: the schema lacks it"
+        elif name not in new:
+            yield f"{below}: the document has it no more"
+        else:
+            yield from _columns(new[name], old[name], below)
+    for keyword, suffix in (("items", "[]"), ("additionalProperties", ".*")):
+        values = made.get(keyword), committed.get(keyword)
+        if all(isinstance(value, Mapping) for value in values):
+            yield from _columns(made[keyword], committed[keyword], f"{path}{suffix}")
+        elif values[0] != values[1]:
+            yield f"{path}: {keyword} is {values[0]}, was {values[1]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

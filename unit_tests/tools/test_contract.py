@@ -1,0 +1,158 @@
+"""The guard notices what it is there for: each test changes the vendor's document in one way."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tools import contract
+from tools.document import Document
+
+
+def changed(
+    document: Document,
+    *,
+    path: str | None = None,
+    schema: str | None = None,
+    change: Callable[[dict[str, Any]], object],
+) -> Document:
+    """`document` with one operation or one named schema changed in place."""
+    content = {**document.content}
+    if path is not None:
+        item = {"get": copy.deepcopy(dict(document.operations[path]))}
+        change(item["get"])
+        content["paths"] = {**content["paths"], path: item}
+    if schema is not None:
+        named = copy.deepcopy(dict(document.schemas[schema]))
+        change(named)
+        schemas = {**document.schemas, schema: named}
+        content["components"] = {**content["components"], "schemas": schemas}
+    return Document("changed", content)
+
+
+def parameter(operation: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        entry for entry in operation["parameters"] if entry["name"] == name
+    )
+    return found
+
+
+def test_the_streams_fit_the_pinned_document(document: Document) -> None:
+    assert contract.findings(document) == []
+
+
+def test_a_list_that_no_stream_reads_is_found(document: Document) -> None:
+    content = {**document.content}
+    paths = content["paths"]
+    content["paths"] = {**paths, "/v1/runbooks": paths["/v1/severities"]}
+    content["paths"]["/v1/runbooks/{id}"] = paths["/v1/severities/{id}"]
+    assert contract.findings(Document("changed", content)) == [
+        "/v1/runbooks: no stream reads it, and it is no exception"
+    ]
+
+
+def test_a_list_that_is_gone_is_found(document: Document) -> None:
+    paths = {path: item for path, item in document.content["paths"].items() if path != "/v3/teams"}
+    found = contract.findings(Document("changed", {**document.content, "paths": paths}))
+    assert "teams: /v3/teams is gone" in found
+
+
+def test_a_deprecated_list_is_found(document: Document) -> None:
+    new = changed(document, path="/v3/teams", change=lambda get: get.update(deprecated=True))
+    assert contract.findings(new) == ["teams: /v3/teams is deprecated"]
+
+
+def test_an_exception_that_is_gone_is_found(
+    document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "UNREAD", {**contract.UNREAD, "/v1/faxes": "nobody has one"})
+    assert contract.findings(document) == [
+        "/v1/faxes: an exception that the document does not have"
+    ]
+
+
+def test_a_new_field_is_found(document: Document) -> None:
+    new = changed(
+        document,
+        schema="SecretV2",
+        change=lambda schema: schema["properties"].update(colour={"type": "string"}),
+    )
+    assert contract.findings(new) == ["secrets: colour: the schema lacks it"]
+
+
+def test_a_field_that_is_gone_is_found(document: Document) -> None:
+    new = changed(
+        document, schema="SecretV2", change=lambda schema: schema["properties"].pop("name")
+    )
+    assert contract.findings(new) == ["secrets: name: the document has it no more"]
+
+
+def test_another_type_is_found(document: Document) -> None:
+    def change(schema: dict[str, Any]) -> None:
+        schema["properties"]["version"] = {"type": "string"}
+
+    new = changed(document, schema="SecretV2", change=change)
+    assert contract.findings(new) == ["secrets: version: type is string, was integer"]
+
+
+def test_another_nullability_is_found(document: Document) -> None:
+    new = changed(
+        document, schema="SecretV2", change=lambda schema: schema["required"].remove("name")
+    )
+    assert contract.findings(new) == ["secrets: name: type is ['null', 'string'], was string"]
+
+
+def test_a_credential_that_was_renamed_is_found(document: Document) -> None:
+    def change(schema: dict[str, Any]) -> None:
+        schema["properties"]["last_characters"] = schema["properties"].pop("last_four_chars")
+
+    (found,) = contract.findings(changed(document, schema="SecretV2", change=change))
+    assert found.startswith("secrets: /v2/secrets: no schema can be made")
+
+
+def test_a_parameter_that_is_gone_is_found(document: Document) -> None:
+    def change(operation: dict[str, Any]) -> None:
+        operation["parameters"].remove(parameter(operation, "include_inactive"))
+
+    assert contract.findings(changed(document, path="/v2/users", change=change)) == [
+        "users: sends include_inactive, which /v2/users does not have"
+    ]
+
+
+def test_a_parameter_that_is_required_now_is_found(document: Document) -> None:
+    def change(operation: dict[str, Any]) -> None:
+        parameter(operation, "email")["required"] = True
+
+    assert contract.findings(changed(document, path="/v2/users", change=change)) == [
+        "users: does not send email, which /v2/users requires"
+    ]
+
+
+def test_a_filter_without_the_operator_that_a_stream_uses_is_found(document: Document) -> None:
+    def change(operation: dict[str, Any]) -> None:
+        parameter(operation, "updated_at")["description"] = "The accepted operator is 'lte'."
+
+    assert contract.findings(changed(document, path="/v2/alerts", change=change)) == [
+        "alerts: sends updated_at[gte], but updated_at has no such operator"
+    ]
+
+
+def test_a_page_that_is_too_large_is_found(document: Document) -> None:
+    def change(operation: dict[str, Any]) -> None:
+        parameter(operation, "page_size")["schema"]["maximum"] = 25
+
+    assert contract.findings(changed(document, path="/v2/alerts", change=change)) == [
+        "alerts: asks for pages of 50; the maximum is 25"
+    ]
+
+
+def test_findings_fail_the_command(
+    document: Document, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = changed(document, path="/v3/teams", change=lambda get: get.update(deprecated=True))
+    monkeypatch.setattr(contract, "fetch", lambda version: new)
+    assert contract.main(["--newest"]) == 1
+    assert "teams: /v3/teams is deprecated" in capsys.readouterr().out
+    monkeypatch.setattr(contract, "fetch", lambda version: document)
+    assert contract.main([]) == 0
