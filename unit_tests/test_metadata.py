@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from airbyte_cdk.models.connector_metadata import ConnectorLanguage, MetadataFile
+from airbyte_cdk.sources.utils.casing import camel_to_snake
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -29,7 +30,9 @@ def test_the_cdk_reads_metadata_yaml() -> None:
     metadata = MetadataFile.from_file(ROOT / "metadata.yaml").data
     assert metadata.language is ConnectorLanguage.PYTHON
     assert metadata.suggestedStreams is not None
-    assert set(metadata.suggestedStreams.streams) <= {stream.name for stream in STREAMS}
+    assert set(metadata.suggestedStreams.streams) <= {
+        camel_to_snake(stream.__name__) for stream in STREAMS
+    }
 
 
 def test_the_version_is_the_same_everywhere() -> None:
