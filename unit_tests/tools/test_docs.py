@@ -2,6 +2,7 @@
 
 from source_incident.streams import STREAMS
 from tools import docs
+from tools.document import ROOT
 from tools.schemas import stream_name
 
 BY_NAME = {stream_name(stream): stream for stream in STREAMS}
@@ -9,7 +10,7 @@ BY_NAME = {stream_name(stream): stream for stream in STREAMS}
 
 def test_the_committed_pages_are_what_the_tool_makes() -> None:
     stale = [
-        str(path.relative_to(docs.ROOT))
+        str(path.relative_to(ROOT))
         for path, content in docs.files().items()
         if not path.exists() or path.read_text(encoding="utf-8") != content
     ]
