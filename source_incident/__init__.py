@@ -1,0 +1,1 @@
+"""tap-incident / source-incident: moves an organisation's incident.io data into its warehouse."""

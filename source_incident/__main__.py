@@ -1,0 +1,3 @@
+from source_incident.run import run
+
+run()

@@ -1,0 +1,159 @@
+"""How far a stream got: bookmarks and resume points, and their form in the state.
+
+A stream's state is one JSON object, described in docs/design.md, "State". The Airbyte protocol carries it as the
+stream's state, Singer as the stream's bookmark.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from source_incident.config import DEFAULT_MODES, parse_timestamp
+from source_incident.streams.base import rfc3339
+
+# What the Airbyte platform and CDK write for a full refresh: a state that says nothing.
+EMPTY_MARKERS = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete"})
+
+
+class StateError(ValueError):
+    """A state that can't be understood; the text says why."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where an unfinished pass goes on.
+
+    Attributes:
+        after: the page.
+        since: that pass's filter, as it was sent; None: it had none.
+        began: the bookmark that the pass will leave when it finishes.
+    """
+
+    after: str
+    since: str | None
+    began: datetime
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far the records of one incident mode, or of the whole stream, were emitted.
+
+    Attributes:
+        bookmark: everything that changed before it was emitted by passes that finished; None: no pass has.
+        resume: the unfinished pass, if there is one.
+    """
+
+    bookmark: datetime | None = None
+    resume: Resume | None = None
+
+    def reached(self, after: str, since: str | None, began: datetime) -> "Place":
+        """The place once everything before the page `after` was emitted."""
+        return replace(self, resume=Resume(after, since, began))
+
+    def finished(self, began: datetime) -> "Place":
+        """The place once the whole pass was emitted. A bookmark never moves back."""
+        return Place(max(self.bookmark, began) if self.bookmark else began)
+
+    def restarted(self) -> "Place":
+        return replace(self, resume=None)
+
+
+class Progress:
+    """The places of one stream, by incident mode.
+
+    Args:
+        stream: the stream's name, for errors.
+        cursor: the bookmark's key in the state.
+        modes: the incident modes of the config; ("",) for a stream that is not read by mode.
+        state: the stream's state as it was given; None or empty: a first sync.
+
+    Raises:
+        StateError: the state can't be understood.
+    """
+
+    def __init__(self, stream: str, cursor: str, modes: Iterable[str], state: Mapping[str, Any] | None) -> None:
+        self.stream = stream
+        self.cursor = cursor
+        self.nested_pages: dict[str, int] = {}
+        self.places: dict[str, Place] = {mode: Place() for mode in modes}
+        # Modes that the config has left out since: should they come back, they go on from here.
+        self._idle: dict[str, Place] = {}
+        if state and not EMPTY_MARKERS & state.keys():
+            self._load(state)
+
+    def state(self) -> dict[str, Any]:
+        """The state for what has been emitted so far."""
+        state: dict[str, Any]
+        if list(self.places) == [""]:
+            state = self._dumped(self.places[""])
+        else:
+            bookmarks = [place.bookmark for place in self.places.values()]
+            known = [bookmark for bookmark in bookmarks if bookmark]
+            state = {self.cursor: rfc3339(min(known))} if known and len(known) == len(bookmarks) else {}
+            groups: dict[Place, list[str]] = {}
+            for mode, place in {**self._idle, **self.places}.items():
+                groups.setdefault(place, []).append(mode)
+            state["modes"] = {",".join(modes): self._dumped(place) for place, modes in groups.items()}
+        if self.nested_pages:
+            state["nested_pages"] = dict(self.nested_pages)
+        return state
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        if not {self.cursor, "modes", "resume"} & state.keys():
+            raise StateError(f"it has none of {self.cursor}, modes, resume")
+        pages = state.get("nested_pages")
+        if isinstance(pages, Mapping):
+            self.nested_pages = {str(key): value for key, value in pages.items() if type(value) is int and value > 0}
+        if "" in self.places:
+            self.places[""] = self._parsed(state, "it")
+            return
+        by_mode = state.get("modes")
+        if by_mode is None:
+            # Another tap's state, which knows one bookmark: it was for what the API answers when nothing is asked for.
+            place = self._parsed(state, "it")
+            found = dict.fromkeys(DEFAULT_MODES, place)
+        elif isinstance(by_mode, Mapping):
+            found = {
+                mode: self._parsed(value, f"modes.{modes}") for modes, value in by_mode.items() for mode in modes.split(",")
+            }
+        else:
+            raise StateError("modes is not an object")
+        for mode in self.places:
+            self.places[mode] = found.pop(mode, Place())
+        self._idle = found
+
+    def _parsed(self, value: Any, where: str) -> Place:
+        if not isinstance(value, Mapping):
+            raise StateError(f"{where} is not an object")
+        bookmark, resume = value.get(self.cursor), value.get("resume")
+        if resume is None:
+            return Place(self._moment(bookmark, self.cursor) if bookmark is not None else None)
+        if not isinstance(resume, Mapping) or not isinstance(resume.get("after"), str) or not resume["after"]:
+            raise StateError(f"resume of {where} has no page to go on from (after)")
+        since = resume.get("since")
+        if since is not None and not isinstance(since, str):
+            raise StateError(f"resume.since of {where} is not a string")
+        return Place(
+            self._moment(bookmark, self.cursor) if bookmark is not None else None,
+            Resume(resume["after"], since, self._moment(resume.get("began"), "resume.began")),
+        )
+
+    @staticmethod
+    def _moment(value: Any, name: str) -> datetime:
+        try:
+            return parse_timestamp(value)
+        except (ValueError, OverflowError, AttributeError, TypeError):
+            raise StateError(f"{name} is {str(value)[:40]!r}, not a timestamp such as 2024-01-01T00:00:00Z") from None
+
+    def _dumped(self, place: Place) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        if place.bookmark:
+            state[self.cursor] = rfc3339(place.bookmark)
+        if place.resume:
+            state["resume"] = {
+                "after": place.resume.after,
+                "since": place.resume.since,
+                "began": rfc3339(place.resume.began),
+            }
+        return state

@@ -1,0 +1,341 @@
+"""SourceIncident: spec, check, discover and read, as the Airbyte CDK calls them."""
+
+import importlib.metadata
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteMessage,
+    AirbyteRecordMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateStats,
+    AirbyteStateType,
+    AirbyteStream,
+    AirbyteStreamState,
+    AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    ConnectorSpecification,
+    DestinationSyncMode,
+    FailureType,
+    Status,
+    StreamDescriptor,
+    SyncMode,
+    Type,
+)
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_incident.api import (
+    ApiError,
+    AuthenticationError,
+    Client,
+    ForbiddenError,
+    NotFoundError,
+    TransientError,
+)
+from source_incident.config import DOCUMENTATION_URL, Config, ConfigError, connection_specification
+from source_incident.places import Progress, StateError
+from source_incident.streams import STREAMS
+from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.sync import (
+    Checkpoint,
+    Failed,
+    Finished,
+    LeftOut,
+    Records,
+    Selected,
+    Started,
+    Sync,
+)
+
+# What the CDK writes as the state of a stream that was read in full and has no cursor.
+NO_CURSOR_STATE = {"__ab_no_cursor_state_message": True}
+# A check answers while somebody waits: it tries again less often than a sync.
+CHECK_RETRIES = 2
+
+
+class SourceIncident(AbstractSource):
+    """The source.
+
+    Args:
+        optional: names of streams that nobody chose: where the key may not read one of them, it is left out with a
+            warning instead of failing the sync.
+    """
+
+    def __init__(self, optional: Collection[str] = ()) -> None:
+        self._optional = frozenset(optional)
+        self._sync: Sync | None = None
+
+    @property
+    def name(self) -> str:
+        return "source-incident"
+
+    def spec(self, logger: logging.Logger) -> ConnectorSpecification:
+        return ConnectorSpecification(
+            connectionSpecification=connection_specification(),
+            documentationUrl=DOCUMENTATION_URL,
+            supported_destination_sync_modes=[],
+        )
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        return list(self._streams(_parsed(config)).values())
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        succeeded, message = self.check_connection(logger, config)
+        if succeeded:
+            return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+        return AirbyteConnectionStatus(status=Status.FAILED, message=str(message))
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """Sees whether the key is valid and can read incidents.
+
+        Returns:
+            Whether it can; and if not, what is wrong and what to do, in one line.
+        """
+        try:
+            parsed = Config.parse(config)
+            client = _client(parsed, retries=min(CHECK_RETRIES, parsed.max_retries))
+            identity = client.get("/v1/identity").body.get("identity")
+            if isinstance(identity, dict) and isinstance(identity.get("name"), str):
+                logger.info("The API key is %r", client.scrub(identity["name"]))
+            client.get("/v2/incidents", {"page_size": 1})
+        except (ConfigError, ApiError) as error:
+            return False, str(error)
+        return True, None
+
+    def default_catalog(self, config: Mapping[str, Any]) -> ConfiguredAirbyteCatalog:
+        """The catalog of all streams that are on by default, incremental where they can be."""
+        return ConfiguredAirbyteCatalog(
+            streams=[
+                ConfiguredAirbyteStream(
+                    stream=stream.as_airbyte_stream(),
+                    sync_mode=SyncMode.incremental if stream.supports_incremental else SyncMode.full_refresh,
+                    destination_sync_mode=DestinationSyncMode.append_dedup,
+                )
+                for stream in self._streams(_parsed(config)).values()
+                if stream.selected_by_default
+            ]
+        )
+
+    def stop(self) -> None:
+        """Ends a read that is under way; what it emitted stays true. May be called from a signal handler."""
+        if self._sync:
+            self._sync.stop()
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Reads the catalog's streams side by side.
+
+        Yields:
+            Records; a stream's state after the records that it is true of; stream statuses; a trace for each stream
+            that failed.
+
+        Raises:
+            AirbyteTracedException: the config, the catalog or the state can't be used, or, at the end, streams failed.
+            Interrupted: `stop` was called.
+        """
+        parsed = _parsed(config)
+        client = _client(parsed)
+        streams = self._streams(parsed, client)
+        selected = self._selection(parsed, streams, catalog, state or [])
+        descriptors = {item.stream.name: item.stream for item in catalog.streams}
+        counts: Counter[str] = Counter()
+        totals: Counter[str] = Counter()
+        failed: list[str] = []
+        started_at = time.monotonic()
+        self._sync = Sync(client, parsed, streams, selected)
+        try:
+            for event in self._sync.run():
+                name = event.stream
+                match event:
+                    case Records():
+                        if not totals[name]:
+                            yield status_message(descriptors[name], AirbyteStreamStatus.RUNNING)
+                        counts[name] += len(event.records)
+                        totals[name] += len(event.records)
+                        emitted_at = int(time.time() * 1000)
+                        for record in event.records:
+                            yield AirbyteMessage(
+                                type=Type.RECORD,
+                                record=AirbyteRecordMessage(stream=name, data=record, emitted_at=emitted_at),
+                            )
+                    case Checkpoint():
+                        yield _state_message(name, event.state, counts.pop(name, 0))
+                    case Started():
+                        yield status_message(descriptors[name], AirbyteStreamStatus.STARTED)
+                    case Finished():
+                        if counts[name] or not streams[name].supports_incremental:
+                            yield _state_message(name, NO_CURSOR_STATE, counts.pop(name, 0))
+                        logger.info("%s: %d records", name, totals[name])
+                        yield status_message(descriptors[name], AirbyteStreamStatus.COMPLETE)
+                    case LeftOut():
+                        logger.warning("%s is left out: %s", name, event.error.message)
+                        yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
+                    case Failed():
+                        failed.append(name)
+                        yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
+                        yield _traced(name, event.error).as_airbyte_message()
+        finally:
+            client.close()
+            logger.info(
+                "%d records of %d streams, %d requests, %d retries, %.1f s waited, %.1f s in all",
+                totals.total(),
+                len(totals),
+                client.requests,
+                client.retries,
+                client.waited,
+                time.monotonic() - started_at,
+            )
+        if failed:
+            # The platform takes the exit code; what is wrong with each stream has been told by its own trace.
+            raise AirbyteTracedException(
+                message=f"These streams could not be read: {', '.join(failed)}. What is wrong with each is told above",
+                failure_type=FailureType.config_error,
+            )
+
+    def _streams(self, config: Config, client: Client | None = None) -> dict[str, IncidentStream]:
+        client = client or _client(config)
+        streams = (stream(client, config) for stream in STREAMS)
+        return {stream.name: stream for stream in streams}
+
+    def _selection(
+        self,
+        config: Config,
+        streams: Mapping[str, IncidentStream],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage],
+    ) -> list[Selected]:
+        states = _stream_states(state)
+        selected: dict[str, Selected] = {}
+        for configured in catalog.streams:
+            name = configured.stream.name
+            stream = streams.get(name)
+            if stream is None:
+                raise _config_error(
+                    f"catalog: there is no stream {name!r}. Run discover again and take it out of the catalog"
+                )
+            if name in selected:
+                raise _config_error(f"catalog: the stream {name!r} is there twice. Leave one of them")
+            incremental = configured.sync_mode == SyncMode.incremental
+            if incremental and not stream.supports_incremental:
+                raise _config_error(
+                    f"catalog: the stream {name!r} can't be read incrementally. Set its sync mode to full refresh"
+                )
+            selected[name] = Selected(
+                stream,
+                incremental,
+                nested=_nested_columns(stream, configured.stream),
+                optional=name in self._optional,
+                progress=_progress(stream, streams, config, states.get(name)) if incremental else None,
+            )
+        return list(selected.values())
+
+
+def _parsed(config: Mapping[str, Any]) -> Config:
+    try:
+        return Config.parse(config)
+    except ConfigError as error:
+        raise _config_error(str(error)) from None
+
+
+def _client(config: Config, retries: int | None = None) -> Client:
+    return Client(
+        endpoint=config.endpoint,
+        api_key=config.api_key,
+        user_agent=f"tap-incident/{version()}",
+        request_timeout=config.request_timeout,
+        max_retries=config.max_retries if retries is None else retries,
+        connections=config.num_workers,
+    )
+
+
+def version() -> str:
+    """The version of the installed package."""
+    try:
+        return importlib.metadata.version("tap-incident")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:
+    """The nested columns that the catalog has; a catalog without columns means all of them."""
+    properties = (configured.json_schema or {}).get("properties")
+    if not isinstance(properties, Mapping) or not properties:
+        return frozenset(stream.nested)
+    return frozenset(stream.nested) & properties.keys()
+
+
+def _progress(
+    stream: IncidentStream,
+    streams: Mapping[str, IncidentStream],
+    config: Config,
+    state: Mapping[str, Any] | None,
+) -> Progress:
+    root: type[IncidentStream] = type(stream)
+    while issubclass(root, ChildStream):
+        root = root.parent
+    modes = config.incident_modes if root.mode_parameter else ("",)
+    try:
+        return Progress(stream.name, str(stream.bookmark_key), modes, state)
+    except StateError as error:
+        raise _config_error(
+            f"state: the state of the stream {stream.name!r} can't be understood: {error}. Take it out of the state "
+            "to read the stream from the start"
+        ) from None
+
+
+def _stream_states(state: list[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:
+    states: dict[str, Mapping[str, Any]] = {}
+    for message in state:
+        if message.type != AirbyteStateType.STREAM or not message.stream:
+            raise _config_error("state: only state by stream is understood (type STREAM). Start without the state")
+        blob = message.stream.stream_state
+        states[message.stream.stream_descriptor.name] = dict(vars(blob)) if blob else {}
+    return states
+
+
+def _state_message(stream: str, state: Mapping[str, Any], count: int) -> AirbyteMessage:
+    return AirbyteMessage(
+        type=Type.STATE,
+        state=AirbyteStateMessage(
+            type=AirbyteStateType.STREAM,
+            stream=AirbyteStreamState(
+                stream_descriptor=StreamDescriptor(name=stream), stream_state=AirbyteStateBlob(dict(state))
+            ),
+            sourceStats=AirbyteStateStats(recordCount=float(count)),
+        ),
+    )
+
+
+def _traced(stream: str, error: Exception) -> AirbyteTracedException:
+    if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError):
+        failure = FailureType.config_error
+    elif isinstance(error, TransientError):
+        failure = FailureType.transient_error
+    else:
+        failure = FailureType.system_error
+    known = isinstance(error, ApiError)
+    return AirbyteTracedException(
+        message=f"{stream}: {error}" if known else f"{stream}: the connector failed, please report it ({error!r:.200})",
+        internal_message=f"{type(error).__name__}: {error}"[:1000],
+        failure_type=failure,
+        exception=None if known else error,
+        stream_descriptor=StreamDescriptor(name=stream),
+    )
+
+
+def _config_error(message: str) -> AirbyteTracedException:
+    return AirbyteTracedException(message=message, internal_message=message, failure_type=FailureType.config_error)
