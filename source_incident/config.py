@@ -5,6 +5,7 @@ The Airbyte spec, the environment variables, the checks, `--about` and the table
 """
 
 import difflib
+import importlib.metadata
 import ipaddress
 import json
 import os
@@ -296,6 +297,14 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
         ) from None
     except (RecursionError, ValueError):
         raise ConfigError(f"{what} {path}: is not JSON that can be read: nested too deep or a number too long") from None
+
+
+def version() -> str:
+    """The version of the installed package."""
+    try:
+        return importlib.metadata.version("tap-incident")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
 
 
 def parse_timestamp(text: str) -> datetime:

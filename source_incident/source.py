@@ -1,6 +1,5 @@
 """SourceIncident: spec, check, discover and read, as the Airbyte CDK calls them."""
 
-import importlib.metadata
 import logging
 import time
 from collections import Counter
@@ -30,6 +29,7 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
+from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -41,7 +41,13 @@ from source_incident.api import (
     NotFoundError,
     TransientError,
 )
-from source_incident.config import DOCUMENTATION_URL, Config, ConfigError, connection_specification
+from source_incident.config import (
+    DOCUMENTATION_URL,
+    Config,
+    ConfigError,
+    connection_specification,
+    version,
+)
 from source_incident.places import Progress, StateError
 from source_incident.streams import STREAMS
 from source_incident.streams.base import ChildStream, IncidentStream
@@ -125,6 +131,15 @@ class SourceIncident(AbstractSource):
             ]
         )
 
+    def off_by_default(self) -> frozenset[str]:
+        """The streams that are not read where nobody chose."""
+        return frozenset(_name(stream) for stream in STREAMS if not stream.selected_by_default)
+
+    def bookmark_keys(self, config: Mapping[str, Any]) -> dict[str, str]:
+        """By incremental stream, the name of the bookmark in its state."""
+        streams = self._streams(_parsed(config))
+        return {name: stream.bookmark_key for name, stream in streams.items() if stream.bookmark_key}
+
     def stop(self) -> None:
         """Ends a read that is under way; what it emitted stays true. May be called from a signal handler."""
         if self._sync:
@@ -182,10 +197,10 @@ class SourceIncident(AbstractSource):
                         logger.info("%s: %d records", name, totals[name])
                         yield status_message(descriptors[name], AirbyteStreamStatus.COMPLETE)
                     case LeftOut():
-                        logger.warning("%s is left out: %s", name, event.error.message)
-                        yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
+                        logger.warning("%s is left out: %s", name, event.reason)
                     case Failed():
                         failed.append(name)
+                        logger.debug("%s failed", name, exc_info=event.error)
                         yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
                         yield _traced(name, event.error).as_airbyte_message()
         finally:
@@ -244,6 +259,10 @@ class SourceIncident(AbstractSource):
         return list(selected.values())
 
 
+def _name(stream: type[IncidentStream]) -> str:
+    return str(camel_to_snake(stream.__name__))
+
+
 def _parsed(config: Mapping[str, Any]) -> Config:
     try:
         return Config.parse(config)
@@ -260,14 +279,6 @@ def _client(config: Config, retries: int | None = None) -> Client:
         max_retries=config.max_retries if retries is None else retries,
         connections=config.num_workers,
     )
-
-
-def version() -> str:
-    """The version of the installed package."""
-    try:
-        return importlib.metadata.version("tap-incident")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
 
 
 def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:
@@ -332,7 +343,6 @@ def _traced(stream: str, error: Exception) -> AirbyteTracedException:
         message=f"{stream}: {error}" if known else f"{stream}: the connector failed, please report it ({error!r:.200})",
         internal_message=f"{type(error).__name__}: {error}"[:1000],
         failure_type=failure,
-        exception=None if known else error,
         stream_descriptor=StreamDescriptor(name=stream),
     )
 

@@ -105,7 +105,7 @@ class LeftOut:
     """A stream that nobody chose and the key may not read."""
 
     stream: str
-    error: ApiError
+    reason: str
 
 
 Event = Started | Records | Checkpoint | Finished | Failed | LeftOut
@@ -406,9 +406,6 @@ class Sync:
     async def _read_tree(self, tree: Node, passes: list[Pass]) -> None:
         """Reads all passes of a tree; what its streams come to is told here."""
         try:
-            for item in tree.consumers():
-                if item.stream.name == tree.stream.name:
-                    await self._start(item)
             below = [item.stream.name for item in tree.consumers() if item.stream.name != tree.stream.name]
             work: list[Coroutine[Any, Any, None]] = [self._read_pass(tree, one) for one in passes]
             if tree.stream.still_open and any(one.since for one in passes) and below:
@@ -521,6 +518,7 @@ class Sync:
         previous: "asyncio.Task[None] | None",
     ) -> None:
         """Hands out a page's records and their children; then, after the pages before it, the checkpoint."""
+        await self._start(tree.selected)
         wanted = self._wanted(tree, one, page.records)
         if tree.selected and tree.selected.stream.name in one.floors:
             name = tree.stream.name
@@ -680,8 +678,9 @@ class Sync:
         if item.stream.name in self._over:
             return
         self._over.add(item.stream.name)
-        if item.optional and isinstance(error, ForbiddenError | NotFoundError):
-            await self._events.put(LeftOut(item.stream.name, error))
+        refused = isinstance(error, ForbiddenError | NotFoundError)
+        if item.optional and refused and item.stream.name not in self._started:
+            await self._events.put(LeftOut(item.stream.name, str(error)))
             return
         await self._start(item)
         await self._events.put(Failed(item.stream.name, error))

@@ -75,6 +75,7 @@ class IncidentStream(HttpStream, ABC):
 
     endpoint: ClassVar[str]
     records_at: ClassVar[str | None]
+    single_record: ClassVar[bool] = False
     record_lists: ClassVar[tuple[str, ...]] = ()
     record_list_field: ClassVar[str | None] = None
     position_field: ClassVar[str | None] = None
@@ -87,7 +88,7 @@ class IncidentStream(HttpStream, ABC):
     mode_parameter: ClassVar[str | None] = None
     modes_in_one_request: ClassVar[bool] = False
     start_date_parameter: ClassVar[str | None] = None
-    credentials: ClassVar[tuple[str, ...]] = ()
+    credentials: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}
     still_open: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
@@ -265,6 +266,10 @@ class IncidentStream(HttpStream, ABC):
         if self.records_at not in body:
             raise UnexpectedAnswerError(f"the answer has no {self.records_at!r}")
         found = body[self.records_at]
+        if self.single_record:
+            if not isinstance(found, dict):
+                raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")
+            return [found]
         if self.record_lists:
             if not isinstance(found, dict):
                 raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")

@@ -1,0 +1,142 @@
+"""stdout and stderr: whole lines of the protocol on one, the log where the protocol wants it, the key on neither."""
+
+import logging
+import os
+import sys
+import threading
+from typing import Any
+
+import orjson
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+# Airbyte's log levels by Python's.
+LEVELS = {
+    logging.CRITICAL: "FATAL",
+    logging.ERROR: "ERROR",
+    logging.WARNING: "WARN",
+    logging.INFO: "INFO",
+    logging.DEBUG: "DEBUG",
+}
+BUFFER_BYTES = 64 * 1024
+
+
+class Output:
+    """Where a run writes to.
+
+    The process's stdout is taken over: whatever else prints lands on stderr.
+
+    Args:
+        singer: logs go to stderr as text; else they are Airbyte messages on stdout.
+        debug: log more.
+    """
+
+    def __init__(self, *, singer: bool, debug: bool) -> None:
+        sys.stdout.flush()
+        self._stream = os.fdopen(os.dup(1), "wb", buffering=BUFFER_BYTES)
+        os.dup2(2, 1)
+        self._lock = threading.Lock()
+        self._singer = singer
+        self._secrets: list[bytes] = []
+        self.logger = logging.getLogger("airbyte")
+        self._set_up_logging(debug)
+
+    def hide(self, secret: Any) -> None:
+        """Keeps a secret out of everything that is written from now on."""
+        if isinstance(secret, str) and secret.strip():
+            self._secrets.append(orjson.dumps(secret.strip())[1:-1])
+
+    def write(self, line: bytes) -> None:
+        """Writes whole lines; states and what follows a pause are flushed by `flush`."""
+        for secret in self._secrets:
+            if secret in line:
+                line = line.replace(secret, b"****")
+        with self._lock:
+            self._stream.write(line)
+
+    def message(self, message: AirbyteMessage) -> None:
+        """Writes a message of the Airbyte protocol."""
+        if message.type == Type.RECORD and (record := message.record):
+            # Of the message's dozens of optional fields a record has three: this is what the serializer would write.
+            self.write(
+                orjson.dumps(
+                    {
+                        "type": "RECORD",
+                        "record": {
+                            "stream": record.stream,
+                            "data": record.data,
+                            "emitted_at": record.emitted_at,
+                        },
+                    },
+                    option=orjson.OPT_APPEND_NEWLINE,
+                )
+            )
+            return
+        self.write(orjson.dumps(AirbyteMessageSerializer.dump(message), option=orjson.OPT_APPEND_NEWLINE))
+        if message.type != Type.LOG:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            self._stream.flush()
+
+    def failed(self, text: str, *, usable: bool) -> None:
+        """Says in one line why the run ends.
+
+        Args:
+            text: the line.
+            usable: what the user gave could be used, the run failed all the same.
+        """
+        text = self.scrub(" ".join(text.split()))
+        if not self._singer:
+            failure = FailureType.system_error if usable else FailureType.config_error
+            traced = AirbyteTracedException(message=text, internal_message=text, failure_type=failure)
+            self.message(traced.as_airbyte_message())
+        print(f"tap-incident: {text}", file=sys.stderr)
+
+    def scrub(self, text: str) -> str:
+        """The text without the secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret.decode(), "****")
+        return text
+
+    def _set_up_logging(self, debug: bool) -> None:
+        handler: logging.Handler = _StderrHandler(self) if self._singer else _MessageHandler(self)
+        root = logging.getLogger()
+        root.handlers = [handler]
+        root.setLevel(logging.WARNING)
+        self.logger.handlers = []
+        self.logger.propagate = True
+        self.logger.setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+class _MessageHandler(logging.Handler):
+    """Log records as LOG messages of the Airbyte protocol."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = _text(self, record)
+        line = {"type": "LOG", "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": text}}
+        self._output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self._output.flush()
+
+
+class _StderrHandler(logging.Handler):
+    """Log records as lines of text on stderr: `INFO METRIC: {...}` is what Singer's tools look for."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self._output.scrub(f"{record.levelname} {_text(self, record)}"), file=sys.stderr)
+
+
+def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
+    try:
+        return handler.format(record)
+    except Exception:
+        return str(record.msg)

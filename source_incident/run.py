@@ -1,0 +1,238 @@
+"""The program: tells an Airbyte command from Singer flags, writes lines to stdout, sets the exit code.
+
+Exit codes: 0 done; 1 the run failed; 2 the command line, config, catalog or state can't be used; 130 and 143 stopped
+by SIGINT and SIGTERM; 141 whoever read stdout has gone.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from source_incident import cli, config
+from source_incident.config import ConfigError, version
+
+if TYPE_CHECKING:
+    import argparse
+
+    from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
+
+    from source_incident.output import Output
+    from source_incident.singer import SavedState, Selection
+    from source_incident.source import SourceIncident
+
+RUN_FAILED, NOT_USABLE, BROKEN_PIPE = 1, 2, 141
+MAX_CATALOG_BYTES = 50_000_000
+MAX_STATE_BYTES = 50_000_000
+DESCRIPTION = "Moves an organisation's incident.io data into its warehouse"
+
+
+def run() -> NoReturn:
+    """The entry point of the console scripts."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        args = cli.parse(arguments)
+    except cli.UsageError as error:
+        return _say(f"{error}. See tap-incident --help")
+    try:
+        match args.command, args.singer:
+            case "version", _:
+                print(f"tap-incident {version()}")
+            case "about", _:
+                print(_about(args.format or "json"))
+            case "spec", True:
+                print(_about("json"))
+            case "spec", False:
+                print(json.dumps({"type": "SPEC", "spec": _spec()}))
+            case _:
+                return _Program(args).run()
+    except BrokenPipeError:
+        return _quiet_end()
+    except ConfigError as error:
+        return _say(str(error))
+    return 0
+
+
+class _Program:
+    """A command that needs the source."""
+
+    def __init__(self, args: "argparse.Namespace") -> None:
+        from source_incident.output import Output
+
+        self._args = args
+        self._singer: bool = args.singer
+        self._out: Output = Output(singer=args.singer, debug=args.debug)
+
+    def run(self) -> int:
+        from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+        from source_incident.singer import CatalogError, StateFormatError
+        from source_incident.sync import Interrupted
+
+        code = 0
+        try:
+            given = config.load(self._args.config)
+            self._out.hide(given.get("api_key"))
+            for warning in config.unknown_settings(given):
+                self._out.logger.warning(warning)
+            code = {"check": self._check, "discover": self._discover, "read": self._read}[self._args.command](given)
+        except (ConfigError, CatalogError, StateFormatError) as error:
+            code = self._out.failed(str(error), usable=False) or NOT_USABLE
+        except AirbyteTracedException as error:
+            unusable = str(error.message).startswith(("config:", "catalog:", "state:"))
+            self._out.failed(str(error.message), usable=not unusable)
+            code = NOT_USABLE if unusable else RUN_FAILED
+        except Interrupted:
+            code = 128 + (self._signal or signal.SIGTERM)
+        except BrokenPipeError:
+            return _quiet_end()
+        except Exception as error:
+            self._out.logger.debug("unexpected", exc_info=True)
+            self._out.failed(f"the connector failed, please report it: {type(error).__name__}: {error}", usable=True)
+            code = RUN_FAILED
+        try:
+            self._out.flush()
+        except BrokenPipeError:
+            return _quiet_end()
+        if self._signal:
+            # Requests under way may take until their timeout; nobody waits for their answers any more.
+            os._exit(code)
+        return code
+
+    _signal: int | None = None
+
+    def _check(self, given: Mapping[str, Any]) -> int:
+        from airbyte_cdk.models import AirbyteMessage, Status, Type
+
+        status = self._source().check(self._out.logger, given)
+        failed = status.status == Status.FAILED
+        if not self._singer:
+            self._out.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
+            return 0
+        if failed:
+            self._out.failed(str(status.message), usable=True)
+            return RUN_FAILED
+        self._out.logger.info("The key works")
+        return 0
+
+    def _discover(self, given: Mapping[str, Any]) -> int:
+        from airbyte_cdk.models import AirbyteMessage, Type
+
+        from source_incident.singer import singer_catalog
+
+        source = self._source()
+        catalog = source.discover(self._out.logger, given)
+        if self._singer:
+            document = singer_catalog(catalog, source.off_by_default())
+            self._out.write(json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n")
+        else:
+            self._out.message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+        return 0
+
+    def _read(self, given: Mapping[str, Any]) -> int:
+        from source_incident.singer import SingerMessages, read_state
+
+        source = self._source()
+        selection = self._selection(source, given)
+        for warning in selection.warnings:
+            self._out.logger.warning(warning)
+        cursors = source.bookmark_keys(given)
+        document = config.read_json(self._args.state, "state", MAX_STATE_BYTES) if self._args.state else None
+        state = read_state(document, cursors)
+        self._warn_of_unknown(state, cursors)
+        catalog = _in_order(selection.catalog, state.currently_syncing)
+        source = self._source(optional={item.stream.name for item in catalog.streams} - selection.chosen)
+        self._stop_on_signals(source)
+        messages: Iterable[AirbyteMessage] = source.read(self._out.logger, given, catalog, state.messages())
+        if self._singer:
+            adapter = SingerMessages(catalog, selection.schemas, state, cursors)
+            for line in adapter.lines(self._tell_failures(messages)):
+                self._out.write(line)
+        else:
+            for message in messages:
+                self._out.message(message)
+        return 0
+
+    def _selection(self, source: "SourceIncident", given: Mapping[str, Any]) -> "Selection":
+        from source_incident.singer import Selection, read_catalog
+
+        if not self._args.catalog:
+            catalog = source.default_catalog(given)
+            return Selection(
+                catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams}
+            )
+        document = config.read_json(self._args.catalog, "catalog", MAX_CATALOG_BYTES)
+        return read_catalog(document, source.discover(self._out.logger, given))
+
+    def _warn_of_unknown(self, state: "SavedState", cursors: Mapping[str, str]) -> None:
+        for name in state.streams:
+            if name not in cursors and state.streams[name]:
+                self._out.logger.warning("state: %r is no incremental stream, its state is not used", name)
+
+    def _tell_failures(self, messages: Iterable["AirbyteMessage"]) -> Iterator["AirbyteMessage"]:
+        """Says on stderr what the Airbyte protocol says in traces, and Singer has no message for."""
+        from airbyte_cdk.models import TraceType, Type
+
+        for message in messages:
+            trace = message.trace if message.type == Type.TRACE else None
+            if trace and trace.type == TraceType.ERROR and trace.error:
+                self._out.logger.error(trace.error.message)
+            else:
+                yield message
+
+    def _source(self, optional: Iterable[str] = ()) -> "SourceIncident":
+        from source_incident.source import SourceIncident
+
+        return SourceIncident(frozenset(optional))
+
+    def _stop_on_signals(self, source: "SourceIncident") -> None:
+        def stop(number: int, _frame: FrameType | None) -> None:
+            if self._signal:
+                os._exit(128 + number)  # asked twice: at once
+            self._signal = number
+            source.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+
+
+def _in_order(catalog: "ConfiguredAirbyteCatalog", first: str | None) -> "ConfiguredAirbyteCatalog":
+    """The catalog with the stream that an interrupted run was reading in front."""
+    catalog.streams.sort(key=lambda item: item.stream.name != first)
+    return catalog
+
+
+def _spec() -> dict[str, Any]:
+    return {
+        "documentationUrl": config.DOCUMENTATION_URL,
+        "connectionSpecification": config.connection_specification(),
+    }
+
+
+def _about(form: str) -> str:
+    from source_incident.singer import about, about_markdown
+
+    described = about("tap-incident", DESCRIPTION, version(), config.connection_specification())
+    return about_markdown(described) if form == "markdown" else json.dumps(described, indent=2)
+
+
+def _say(text: str) -> int:
+    print(f"tap-incident: {text}", file=sys.stderr)
+    return NOT_USABLE
+
+
+def _quiet_end() -> int:
+    # Python would complain at exit when it flushes what nobody reads.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os._exit(BROKEN_PIPE)
