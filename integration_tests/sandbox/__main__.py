@@ -1,0 +1,69 @@
+"""`python -m integration_tests.sandbox --port P`: serves until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+from dataclasses import fields
+from typing import get_type_hints
+
+from .application import Application
+from .options import Options
+from .server import listen, make_server
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m integration_tests.sandbox",
+        description="A stand-in for incident.io's API.",
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    hints = get_type_hints(Options)
+    for field in fields(Options):
+        flag = "--" + field.name.replace("_", "-")
+        text = field.metadata["help"].replace("%", "%%")
+        kind = hints[field.name]
+        if kind is bool:
+            parser.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
+            )
+        elif kind == list[str]:
+            parser.add_argument(flag, action="append", default=[], help=text)
+        else:
+            parser.add_argument(
+                flag,
+                type=kind if kind in (int, float) else str,
+                default=field.default,
+                help=f"{text} (%(default)s)",
+            )
+    return parser
+
+
+def main() -> int:
+    arguments = vars(_parser().parse_args())
+    host, port = arguments.pop("host"), arguments.pop("port")
+    try:
+        application = Application(Options(**arguments))
+        sock = listen(host, port)
+    except (ValueError, OSError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 2
+    server = make_server(application)
+
+    def tell() -> None:
+        print(f"listening on http://{host}:{sock.getsockname()[1]}", flush=True)
+
+    server.on_started = tell
+    # What was made so far stays; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[sock]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
