@@ -20,7 +20,7 @@ ROOT = HERE.parent
 DATABASE = HERE / "incident.duckdb"
 BIN = Path(sys.executable).parent
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
-STREAMS_A_ROW = 3
+STREAMS_A_ROW = 2
 WAIT_SECONDS = 120
 
 console = Console(highlight=False)
@@ -151,11 +151,12 @@ def show(emitted: dict[str, int]) -> None:
         for file in sorted((HERE / "answers").glob("*.sql")):
             query = file.read_text()
             question = query.splitlines()[0].removeprefix("-- ")
-            console.print(f"\n[bold]{question}[/]  [dim]{file.relative_to(ROOT)}[/]")
+            console.print(f"\n[bold]{question}[/]\n[dim]{file.relative_to(ROOT)}[/]")
             answer = database.sql(query)
             table = Table(box=None, header_style="dim")
             for name, kind in zip(answer.columns, answer.types, strict=True):
-                table.add_column(name, justify="left" if str(kind) == "VARCHAR" else "right")
+                text = str(kind) == "VARCHAR"
+                table.add_column(name, justify="left" if text else "right", no_wrap=True)
             for row in answer.fetchall():
                 table.add_row(*("-" if value is None else str(value) for value in row))
             console.print(table)

@@ -5,14 +5,14 @@ with moments as (
         severity ->> 'name' as severity,
         (severity ->> 'rank')::int as rank,
         moment ->> '$.incident_timestamp.name' as name,
-        (moment ->> '$.value.value')::timestamp as at
+        (moment ->> '$.value.value')::timestamp as passed
     from incidents, unnest(incident_timestamp_values::json[]) as listed (moment)
 ),
 resolved as (
     select
         severity,
         rank,
-        epoch(max(at) filter (name = 'Resolved at') - min(at) filter (name = 'Reported at')) / 3600 as hours
+        epoch(max(passed) filter (name = 'Resolved at') - min(passed) filter (name = 'Reported at')) / 3600 as hours
     from moments
     group by id, severity, rank
 )
