@@ -47,7 +47,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="?", choices=COMMANDS, metavar="COMMAND", help=", ".join(COMMANDS))
     parser.add_argument("--config", "-c", metavar="FILE", help="the settings, JSON; ENV: from the environment alone")
     parser.add_argument(
-        "--catalog", "--properties", "-p", metavar="FILE", help="what to read, JSON, Singer's or Airbyte's form"
+        "--catalog",
+        "--properties",
+        "-p",
+        metavar="FILE",
+        help="what to read, JSON, Singer's or Airbyte's form",
     )
     parser.add_argument("--state", "-s", metavar="FILE", help="where the last run ended, JSON, either form")
     parser.add_argument("--singer", action="store_true", help="speak Singer")

@@ -296,7 +296,9 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
             f"{what} {path}: is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
         ) from None
     except (RecursionError, ValueError):
-        raise ConfigError(f"{what} {path}: is not JSON that can be read: nested too deep or a number too long") from None
+        raise ConfigError(
+            f"{what} {path}: is not JSON that can be read: nested too deep or a number too long"
+        ) from None
 
 
 def version() -> str:
@@ -369,9 +371,7 @@ def _endpoint(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(f"config: endpoint must be a plain URL such as {DEFAULT_ENDPOINT}, without user, ? or #")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigError(
-            f"config: endpoint must be https, the key would cross the network in the clear to {host}"
-        )
+        raise ConfigError(f"config: endpoint must be https, the key would cross the network in the clear to {host}")
     return endpoint
 
 
@@ -390,9 +390,7 @@ def _start_date(value: str | None) -> datetime | None:
     try:
         moment = parse_timestamp(value)
     except (ValueError, OverflowError):
-        raise ConfigError(
-            "config: start_date must be a date such as 2024-01-01 or 2024-01-01T00:00:00Z"
-        ) from None
+        raise ConfigError("config: start_date must be a date such as 2024-01-01 or 2024-01-01T00:00:00Z") from None
     if moment > datetime.now(UTC):
         raise ConfigError(f"config: start_date {value} is in the future, nothing would be read")
     return moment
@@ -409,11 +407,17 @@ def _from_environment(setting: Setting, variable: str, text: str) -> Any:
             try:
                 return json.loads(text)
             except json.JSONDecodeError:
-                raise ConfigError(f"environment: {variable} must be a list, a,b or [\"a\", \"b\"]") from None
+                raise ConfigError(f'environment: {variable} must be a list, a,b or ["a", "b"]') from None
         return [item.strip() for item in text.split(",")]
     return text
 
 
 def _type_name(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

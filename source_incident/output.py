@@ -119,7 +119,10 @@ class _MessageHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = _text(self, record)
-        line = {"type": "LOG", "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": text}}
+        line = {
+            "type": "LOG",
+            "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": text},
+        }
         self._output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         self._output.flush()
 

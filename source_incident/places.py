@@ -115,7 +115,9 @@ class Progress:
             found = dict.fromkeys(DEFAULT_MODES, place)
         elif isinstance(by_mode, Mapping):
             found = {
-                mode: self._parsed(value, f"modes.{modes}") for modes, value in by_mode.items() for mode in modes.split(",")
+                mode: self._parsed(value, f"modes.{modes}")
+                for modes, value in by_mode.items()
+                for mode in modes.split(",")
             }
         else:
             raise StateError("modes is not an object")

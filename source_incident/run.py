@@ -99,7 +99,10 @@ class _Program:
             return _quiet_end()
         except Exception as error:
             self._out.logger.debug("unexpected", exc_info=True)
-            self._out.failed(f"the connector failed, please report it: {type(error).__name__}: {error}", usable=True)
+            self._out.failed(
+                f"the connector failed, please report it: {type(error).__name__}: {error}",
+                usable=True,
+            )
             code = RUN_FAILED
         try:
             self._out.flush()
@@ -170,7 +173,9 @@ class _Program:
         if not self._args.catalog:
             catalog = source.default_catalog(given)
             return Selection(
-                catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams}
+                catalog,
+                frozenset(),
+                {item.stream.name: item.stream.json_schema for item in catalog.streams},
             )
         document = config.read_json(self._args.catalog, "catalog", MAX_CATALOG_BYTES)
         return read_catalog(document, source.discover(self._out.logger, given))

@@ -324,7 +324,8 @@ def _state_message(stream: str, state: Mapping[str, Any], count: int) -> Airbyte
         state=AirbyteStateMessage(
             type=AirbyteStateType.STREAM,
             stream=AirbyteStreamState(
-                stream_descriptor=StreamDescriptor(name=stream), stream_state=AirbyteStateBlob(dict(state))
+                stream_descriptor=StreamDescriptor(name=stream),
+                stream_state=AirbyteStateBlob(dict(state)),
             ),
             sourceStats=AirbyteStateStats(recordCount=float(count)),
         ),

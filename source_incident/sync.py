@@ -286,7 +286,11 @@ class Sync:
             self._workers.close()
             loop.close()
         for name, count in self._gone.items():
-            logger.info("%s: %d parents were gone before their records could be read, they are skipped", name, count)
+            logger.info(
+                "%s: %d parents were gone before their records could be read, they are skipped",
+                name,
+                count,
+            )
 
     def stop(self) -> None:
         """Ends the sync: no more pages. May be called from a signal handler."""
@@ -356,7 +360,13 @@ class Sync:
                     continue
                 resume = place.resume
                 key = (self._series(stream, mode), resume)
-                self._join(passes, key, Pass((), resume.since, resume.after, resume.began), mode, {name: floor})
+                self._join(
+                    passes,
+                    key,
+                    Pass((), resume.since, resume.after, resume.began),
+                    mode,
+                    {name: floor},
+                )
             if fresh:
                 earliest = None if None in fresh.values() else min(floor for floor in fresh.values() if floor)
                 since = stream.since_filter(earliest) if earliest and isinstance(stream, IncrementalStream) else None
@@ -583,9 +593,7 @@ class Sync:
             and (child_slice := child.stream.slice_of(record, slice_))
         )
 
-    async def _read_child(
-        self, node: Node, slice_: Slice, wanted: frozenset[str], known: list[Record] | None
-    ) -> None:
+    async def _read_child(self, node: Node, slice_: Slice, wanted: frozenset[str], known: list[Record] | None) -> None:
         name = node.stream.name
         try:
             if known is not None:
@@ -667,9 +675,7 @@ class Sync:
                 continue
             for mode in one.floors[name]:
                 place = item.progress.places[mode]
-                item.progress.places[mode] = (
-                    place.reached(after, one.since, began) if after else place.finished(began)
-                )
+                item.progress.places[mode] = place.reached(after, one.since, began) if after else place.finished(began)
             if item is tree.selected:
                 item.progress.nested_pages.update(nested.pages())
             await self._events.put(Checkpoint(name, item.progress.state()))
@@ -694,18 +700,14 @@ class _Nested:
         self._one = one
         self._selected = tree.selected
         wanted = tree.selected.nested if tree.selected and tree.selected.stream.name in one.floors else frozenset()
-        self._columns = {
-            column: sync._streams[name] for column, name in tree.stream.nested.items() if column in wanted
-        }
+        self._columns = {column: sync._streams[name] for column, name in tree.stream.nested.items() if column in wanted}
         self._rows: dict[str, NestedRows] = {}
         self._decided = False
         self._tree = tree
 
     def pages(self) -> Mapping[str, int]:
         """How many pages each whole list had, for the next sync's choice."""
-        return {
-            column: rows.pages for column, rows in self._rows.items() if rows.complete.is_set() and not rows.error
-        }
+        return {column: rows.pages for column, rows in self._rows.items() if rows.complete.is_set() and not rows.error}
 
     async def decide(self, page: Page) -> None:
         """Chooses, at the first page, between a request an incident and one pass over the whole list."""
@@ -713,8 +715,10 @@ class _Nested:
             return
         self._decided = True
         name = self._tree.stream.name
-        changed = page.total if page.total is not None and page.after else len(
-            [names for names in self._sync._wanted(self._tree, self._one, page.records) if name in names]
+        changed = (
+            page.total
+            if page.total is not None and page.after
+            else len([names for names in self._sync._wanted(self._tree, self._one, page.records) if name in names])
         )
         known = self._selected.progress.nested_pages if self._selected and self._selected.progress else {}
         for column, stream in self._columns.items():
@@ -786,7 +790,12 @@ class _Nested:
         if not isinstance(error, ForbiddenError):
             raise error
         if column in self._columns:
-            logger.warning("%s: the nested column %s stays empty: %s", self._tree.stream.name, column, error.message)
+            logger.warning(
+                "%s: the nested column %s stays empty: %s",
+                self._tree.stream.name,
+                column,
+                error.message,
+            )
             del self._columns[column]
 
 

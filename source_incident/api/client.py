@@ -198,7 +198,11 @@ class Client:
         return text.replace(self._api_key, "****")
 
     def _try(
-        self, request: requests.PreparedRequest, where: str, endpoint: str, validate: Validate | None
+        self,
+        request: requests.PreparedRequest,
+        where: str,
+        endpoint: str,
+        validate: Validate | None,
     ) -> ApiResponse:
         deadline = time.monotonic() + self._request_timeout
         started = time.monotonic()
@@ -400,7 +404,12 @@ def _reason(error: Exception, timeout: float) -> str:
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy refused the connection"
     text = str(error)
-    for known in ("Connection refused", "Connection reset", "Name or service not known", "Connection aborted"):
+    for known in (
+        "Connection refused",
+        "Connection reset",
+        "Name or service not known",
+        "Connection aborted",
+    ):
         if known in text:
             return known.lower()
     return type(error).__name__

@@ -27,7 +27,11 @@ def about(name: str, description: str, version: str, settings: Mapping[str, Any]
         "supported_python_versions": ["3.11", "3.12", "3.13"],
         "capabilities": list(CAPABILITIES),
         "env_var_prefix": "TAP_INCIDENT_",
-        "settings": {"type": "object", "required": list(settings["required"]), "properties": properties},
+        "settings": {
+            "type": "object",
+            "required": list(settings["required"]),
+            "properties": properties,
+        },
     }
 
 

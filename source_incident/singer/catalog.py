@@ -92,9 +92,7 @@ def read_catalog(document: Any, discovered: AirbyteCatalog) -> Selection:
     if all(isinstance(entry.get("stream"), Mapping) for entry in entries):
         return _airbyte_selection([_configured(entry) for entry in entries], discovered)
     if all("json_schema" in entry and "schema" not in entry for entry in entries):
-        return _airbyte_selection(
-            [_default_configured(_airbyte_stream(entry)) for entry in entries], discovered
-        )
+        return _airbyte_selection([_default_configured(_airbyte_stream(entry)) for entry in entries], discovered)
     return select(document, discovered)
 
 
@@ -153,7 +151,9 @@ def _airbyte_selection(configured: list[ConfiguredAirbyteStream], discovered: Ai
     for item in configured:
         name = item.stream.name
         if name not in known:
-            raise CatalogError(f"catalog: there is no stream {name!r}. Run discover again and take it out of the catalog")
+            raise CatalogError(
+                f"catalog: there is no stream {name!r}. Run discover again and take it out of the catalog"
+            )
         if name in schemas:
             raise CatalogError(f"catalog: the stream {name!r} is there twice. Leave one of them")
         if not (item.stream.json_schema or {}).get("properties"):
@@ -231,7 +231,10 @@ def _stream_of(
     stream = AirbyteStream(
         name=_name(entry),
         json_schema=schema,
-        supported_sync_modes=[SyncMode.full_refresh, *([SyncMode.incremental] if incremental else [])],
+        supported_sync_modes=[
+            SyncMode.full_refresh,
+            *([SyncMode.incremental] if incremental else []),
+        ],
         is_resumable=incremental,
     )
     if incremental:

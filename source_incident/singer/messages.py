@@ -104,7 +104,9 @@ class SingerMessages:
         self._counts: Counter[str] = Counter()
         self._projections = {
             name: Projection(
-                item.stream.json_schema, schemas.get(name, item.stream.json_schema), self._note_unknown(name)
+                item.stream.json_schema,
+                schemas.get(name, item.stream.json_schema),
+                self._note_unknown(name),
             )
             for name, item in self._streams.items()
         }
@@ -175,14 +177,22 @@ class SingerMessages:
 
     def _state(self) -> bytes:
         syncing = next(iter(self._open), None)
-        return _line({"type": "STATE", "value": singer_state(SavedState(self._bookmarks, syncing), self._cursors)})
+        return _line(
+            {
+                "type": "STATE",
+                "value": singer_state(SavedState(self._bookmarks, syncing), self._cursors),
+            }
+        )
 
     def _note_unknown(self, stream: str) -> Callable[[str], None]:
         def note(path: str) -> None:
             field = f"{stream}.{path}"
             if field not in self._unknown:
                 self._unknown.add(field)
-                logger.warning("%s is not in the catalog's schema, it is dropped. Run --discover to get it", field)
+                logger.warning(
+                    "%s is not in the catalog's schema, it is dropped. Run --discover to get it",
+                    field,
+                )
 
         return note
 

@@ -45,7 +45,8 @@ class SavedState:
             AirbyteStateMessage(
                 type=AirbyteStateType.STREAM,
                 stream=AirbyteStreamState(
-                    stream_descriptor=StreamDescriptor(name=name), stream_state=AirbyteStateBlob(dict(state))
+                    stream_descriptor=StreamDescriptor(name=name),
+                    stream_state=AirbyteStateBlob(dict(state)),
                 ),
             )
             for name, state in self.streams.items()
@@ -118,7 +119,9 @@ def _unbookmarked(stream: str, value: Any, cursor: str | None) -> Mapping[str, A
     if WHOLE in value:
         whole = value[WHOLE]
         if not isinstance(whole, Mapping):
-            raise StateFormatError(f"state: {WHOLE} of the stream {stream!r} is not an object. Take it out of the state")
+            raise StateFormatError(
+                f"state: {WHOLE} of the stream {stream!r} is not an object. Take it out of the state"
+            )
         return whole
     rest = {key: item for key, item in value.items() if key not in {KEY, VALUE, *SDK_NOTES}}
     if value.get(VALUE) is None:

@@ -275,9 +275,7 @@ class IncidentStream(HttpStream, ABC):
                 raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")
             records = []
             for name in self.record_lists:
-                records += [
-                    {**record, str(self.record_list_field): name} for record in _rows(found.get(name), name)
-                ]
+                records += [{**record, str(self.record_list_field): name} for record in _rows(found.get(name), name)]
         else:
             records = _rows(found, self.records_at)
         if self.position_field:

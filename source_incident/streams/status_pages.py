@@ -58,9 +58,7 @@ class StatusPageResponseIncidents(ChildStream):
     """Which incidents stand behind an incident of a status page."""
 
     # `status_page_id` is filled from the parent's own slice
-    endpoint = (
-        "/v1/status-pages/{status_page_id}/incidents/{status_page_incident_id}/response-incidents"
-    )
+    endpoint = "/v1/status-pages/{status_page_id}/incidents/{status_page_incident_id}/response-incidents"
     records_at = "incidents"
     primary_key = ["status_page_incident_id", "id"]
     parent = StatusPageIncidents
