@@ -155,8 +155,7 @@ def show(emitted: dict[str, int]) -> None:
             answer = database.sql(query)
             table = Table(box=None, header_style="dim")
             for name, kind in zip(answer.columns, answer.types, strict=True):
-                text = str(kind) == "VARCHAR"
-                table.add_column(name, justify="left" if text else "right", no_wrap=True)
+                table.add_column(name, justify="left" if str(kind) == "VARCHAR" else "right")
             for row in answer.fetchall():
                 table.add_row(*("-" if value is None else str(value) for value in row))
             console.print(table)

@@ -2,8 +2,8 @@
 select
     coalesce(assignee ->> 'name', '(nobody)') as owner,
     count(*) as open,
-    date_diff('day', min(follow_ups.created_at), current_localtimestamp()) as "oldest, days",
-    arg_min(title, follow_ups.created_at) as "the oldest"
+    date_diff('day', min(created_at), current_localtimestamp()) as "the oldest, days",
+    count(distinct incident_id) as incidents
 from follow_ups
 where status = 'outstanding'
 group by owner
