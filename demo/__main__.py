@@ -86,9 +86,7 @@ def sync(directory: Path, url: str) -> dict[str, int]:
     target_config = directory / "target.json"
     # The metadata columns tell the target's CSV reader a first row from a header.
     target_config.write_text(
-        json.dumps(
-            {"path": str(DATABASE), "default_target_schema": "main", "add_metadata_columns": True}
-        )
+        json.dumps({"path": str(DATABASE), "default_target_schema": "main", "add_metadata_columns": True})
     )
     for old in HERE.glob("*.duckdb*"):
         old.unlink()

@@ -58,9 +58,7 @@ def test_a_target_that_prints_nothing_leaves_the_state(sync: Sync, tmp_path: Pat
     [("echo 1; exit 3", "cat"), ("echo 1", "cat; exit 4")],
     ids=["the tap fails", "the target fails"],
 )
-def test_a_failed_sync_fails_and_keeps_what_was_stored(
-    sync: Sync, tmp_path: Path, tap: str, target: str
-) -> None:
+def test_a_failed_sync_fails_and_keeps_what_was_stored(sync: Sync, tmp_path: Path, tap: str, target: str) -> None:
     assert sync(tap, target).returncode in (3, 4)
     assert (tmp_path / "state.json").read_text() == "1\n"
 

@@ -14,7 +14,9 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from source_incident.config import SETTINGS
 from source_incident.streams import STREAMS
+from tools import settings
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-targets.lock")
@@ -30,9 +32,7 @@ def test_the_cdk_reads_metadata_yaml() -> None:
     metadata = MetadataFile.from_file(ROOT / "metadata.yaml").data
     assert metadata.language is ConnectorLanguage.PYTHON
     assert metadata.suggestedStreams is not None
-    assert set(metadata.suggestedStreams.streams) <= {
-        camel_to_snake(stream.__name__) for stream in STREAMS
-    }
+    assert set(metadata.suggestedStreams.streams) <= {camel_to_snake(stream.__name__) for stream in STREAMS}
 
 
 def test_the_version_is_the_same_everywhere() -> None:
@@ -68,10 +68,7 @@ def test_a_lock_has_a_hash_for_every_package_and_names_no_host(lock: str) -> Non
 
 
 def test_both_locks_have_one_version_of_a_package() -> None:
-    pins = [
-        set(re.findall(r"^([A-Za-z0-9._-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE))
-        for lock in LOCKS[:2]
-    ]
+    pins = [set(re.findall(r"^([A-Za-z0-9._-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE)) for lock in LOCKS[:2]]
     assert pins[0] <= pins[1]
 
 
@@ -97,18 +94,14 @@ print("\\n".join(sorted({name.partition(".")[0] for name in sys.modules})))
     modules = set(ran.stdout.split())
     assert {"airbyte_cdk", "source_incident"} <= modules
     distributions = packages_distributions()
-    loaded = {
-        canonicalize_name(name) for module in modules for name in distributions.get(module, [])
-    }
+    loaded = {canonicalize_name(name) for module in modules for name in distributions.get(module, [])}
     assert loaded - locked("requirements.lock") - {"tap-incident"} == set()
 
 
 def test_the_image_goes_without_what_the_excludes_name() -> None:
     lines = (ROOT / "requirements.excludes").read_text().splitlines()
     excluded = {
-        canonicalize_name(Requirement(line.partition("#")[0]).name)
-        for line in lines
-        if line.partition("#")[0].strip()
+        canonicalize_name(Requirement(line.partition("#")[0]).name) for line in lines if line.partition("#")[0].strip()
     }
     assert excluded
     assert excluded & locked("requirements.lock") == set()
@@ -135,3 +128,8 @@ def test_every_recipe_of_deploying_md_is_yaml() -> None:
 def test_the_links_of_a_document_lead_to_files(document: str) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readmes_settings_are_the_programs() -> None:
+    assert (ROOT / "README.md").read_text() == settings.readme(), "run: make docs"
+    assert all(f"| `{setting.name}` |" in settings.table() for setting in SETTINGS)

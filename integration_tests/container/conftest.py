@@ -45,9 +45,7 @@ class Connector:
     image: Image
     config_directory: Path
 
-    def start(
-        self, *command: str, network: str = "none", entrypoint: list[str] | None = None
-    ) -> Container:
+    def start(self, *command: str, network: str = "none", entrypoint: list[str] | None = None) -> Container:
         """Starts it with a read-only root, no capability, a user that the image does not know."""
         return self.client.containers.run(
             self.image.id,
@@ -63,9 +61,7 @@ class Connector:
             volumes={str(self.config_directory): {"bind": "/config", "mode": "ro"}},
         )
 
-    def run(
-        self, *command: str, network: str = "none", entrypoint: list[str] | None = None
-    ) -> Ended:
+    def run(self, *command: str, network: str = "none", entrypoint: list[str] | None = None) -> Ended:
         """Runs it to its end."""
         container = self.start(*command, network=network, entrypoint=entrypoint)
         try:

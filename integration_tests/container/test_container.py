@@ -21,9 +21,7 @@ from source_incident.streams import STREAMS
 pytestmark = pytest.mark.container
 
 ALL_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS}
-DEFAULT_STREAMS = {
-    camel_to_snake(stream.__name__) for stream in STREAMS if stream.selected_by_default
-}
+DEFAULT_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS if stream.selected_by_default}
 MOST_MEGABYTES = 260
 SHELL = ["/bin/sh", "-c"]
 
@@ -37,14 +35,10 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert config["User"] == "1000:1000"
 
 
-def test_the_image_is_small_and_has_nothing_to_build_with(
-    image: Image, connector: Connector
-) -> None:
+def test_the_image_is_small_and_has_nothing_to_build_with(image: Image, connector: Connector) -> None:
     assert image.attrs["Size"] < MOST_MEGABYTES * 1_000_000
     tools = "for tool in pip pip3 gcc cc g++ make uv; do command -v $tool; done; "
-    modules = (
-        "python -c 'import pip' || python -c 'import ensurepip' || /usr/bin/env python3 -m pip"
-    )
+    modules = "python -c 'import pip' || python -c 'import ensurepip' || /usr/bin/env python3 -m pip"
     found = connector.run(tools + modules, entrypoint=SHELL)
     assert found.lines == []
     assert found.code != 0
@@ -80,9 +74,7 @@ def test_check_succeeds_with_the_right_key(connector: Connector, config: str) ->
     assert message["connectionStatus"]["status"] == "SUCCEEDED", ended.lines
 
 
-def test_check_tells_of_a_wrong_key(
-    connector: Connector, sandbox: str, write: Callable[[str, Any], str]
-) -> None:
+def test_check_tells_of_a_wrong_key(connector: Connector, sandbox: str, write: Callable[[str, Any], str]) -> None:
     config = write("config.json", {"api_key": KEY + "-wrong", "endpoint": sandbox})
     ended = connector.run("check", "--config", config, network="host")
     [message] = ended.messages("CONNECTION_STATUS")
@@ -91,9 +83,7 @@ def test_check_tells_of_a_wrong_key(
     assert KEY not in "\n".join(ended.lines) + ended.errors
 
 
-def test_read_without_a_catalog_reads_every_default_stream(
-    connector: Connector, config: str
-) -> None:
+def test_read_without_a_catalog_reads_every_default_stream(connector: Connector, config: str) -> None:
     ended = connector.run("read", "--config", config, network="host")
     assert ended.code == 0, ended.lines[-5:]
     for line in ended.lines:
@@ -106,9 +96,7 @@ def test_read_without_a_catalog_reads_every_default_stream(
         for message in ended.messages("TRACE")
         if message["trace"]["type"] == "STREAM_STATUS"
     ]
-    complete = {
-        status["stream_descriptor"]["name"] for status in statuses if status["status"] == "COMPLETE"
-    }
+    complete = {status["stream_descriptor"]["name"] for status in statuses if status["status"] == "COMPLETE"}
     assert complete == DEFAULT_STREAMS
 
 
@@ -126,9 +114,7 @@ def test_read_with_a_catalog_and_a_state_reads_what_they_say(
     states = first.messages("STATE")
     assert {m["record"]["stream"] for m in first.messages("RECORD")} == {"follow_ups"}
     state = write("state.json", [states[-1]["state"]])
-    second = connector.run(
-        "read", "--config", config, "--catalog", catalog, "--state", state, network="host"
-    )
+    second = connector.run("read", "--config", config, "--catalog", catalog, "--state", state, network="host")
     assert second.code == 0, second.lines[-5:]
     assert len(second.messages("RECORD")) < len(first.messages("RECORD"))
 
