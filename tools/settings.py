@@ -21,8 +21,10 @@ PLACE = re.compile(r"(?<=<!-- settings:begin -->\n).*?(?=<!-- settings:end -->)"
 def table() -> str:
     """A line a setting: its name, its environment variable, its default, what it does."""
     rows = ["| setting | environment | default | what it does |", "| --- | --- | --- | --- |"]
-    for setting in SETTINGS:
-        rows.append(f"| `{setting.name}` | `{setting.environment}` | {_default(setting)} | {setting.description} |")
+    rows += [
+        f"| `{setting.name}` | `{setting.environment}` | {_default(setting)} | {setting.description} |"
+        for setting in SETTINGS
+    ]
     return "\n".join(rows) + "\n"
 
 
