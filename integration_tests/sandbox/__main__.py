@@ -27,9 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         text = field.metadata["help"].replace("%", "%%")
         kind = hints[field.name]
         if kind is bool:
-            parser.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
-            )
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default, help=text)
         elif kind == list[str]:
             parser.add_argument(flag, action="append", default=[], help=text)
         else:

@@ -133,13 +133,11 @@ class Api:
             answer, template = self.answer(scope, path, query_text, entry)
         self.counts[f"{scope['method']} {template}"] += 1
         entry["status"] = answer.status
-        if self.fault is not None and await self.fault.strikes(scope, send, answer, entry):
+        if self.fault is not None and await self.fault.strikes(scope, receive, send, answer, entry):
             return
         await send_answer(send, answer)
 
-    def answer(
-        self, scope: Scope, path: str, query_text: str, entry: dict[str, Any]
-    ) -> tuple[Answer, str]:
+    def answer(self, scope: Scope, path: str, query_text: str, entry: dict[str, Any]) -> tuple[Answer, str]:
         """The answer to a request, and the path template that it was for."""
         request_id = f"req-{next(self._ids):010x}"
         headers = self._headers(request_id)
@@ -207,9 +205,7 @@ class Api:
                 return candidate, tuple(ids)
         return None, ()
 
-    def _answer(
-        self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]
-    ) -> bytes:
+    def _answer(self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]) -> bytes:
         parent_ids = self._parent_ids(endpoint, ids, query)
         if endpoint.name == "schedule_entries":
             return self._schedule_entries(parent_ids, query)
@@ -341,16 +337,19 @@ class Api:
             raise errors.not_found()
         users = self.account.lists["users"]
         assert isinstance(users, RecordList)
-        return orjson.dumps(
-            shifts.entries(schedules.record(handle), users, query, self.clock.now_ms())
-        )
+        return orjson.dumps(shifts.entries(schedules.record(handle), users, query, self.clock.now_ms()))
 
 
 class Fault(Protocol):
     """What may happen to an answer instead of being sent."""
 
     async def strikes(
-        self, scope: Scope, send: Send, answer: Answer, entry: dict[str, Any]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        answer: Answer,
+        entry: dict[str, Any],
     ) -> bool:
         """Whether it dealt with the answer itself; it may also have changed it."""
 

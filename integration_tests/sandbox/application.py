@@ -27,12 +27,11 @@ class Application:
         clock = Clock(options.now)
         contract = Contract()
         self.account: Account = (
-            Company(contract, options, clock)
-            if options.data is None
-            else RecordedAccount(contract, options, clock)
+            Company(contract, options, clock) if options.data is None else RecordedAccount(contract, options, clock)
         )
         self.api = Api(self.account, options, clock)
-        self.faults = Faults(self.api, options.fault, options.seed)
+        self.faults = Faults(options.fault, options.seed)
+        self.api.fault = self.faults
         self.churn = Churn(self.account, options, clock)
         self._admin: Starlette = make_admin(self)
 

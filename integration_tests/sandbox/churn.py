@@ -137,9 +137,7 @@ class Churn:
         statuses = self._account.lists["incident_statuses"]
         assert isinstance(statuses, RecordList)
         if statuses.length and self._random.random() < 0.5:
-            incident["incident_status"] = statuses.record(
-                self._random.randrange(statuses.source.count)
-            )
+            incident["incident_status"] = statuses.record(self._random.randrange(statuses.source.count))
 
     def _touch(self, incident_id: str, stamp: int) -> None:
         incidents = self._account.lists["incidents"]

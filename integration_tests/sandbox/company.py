@@ -18,16 +18,21 @@ from .contract import Contract, Endpoint
 from .happened import embedded_user, happened
 from .ids import flat_of, make_id, mix, salt_of
 from .invent import Context, Inventor
-from .lists import ChildList, FixedSource, InventedSource, Record, RecordList
+from .lists import (
+    ChildList,
+    FixedSource,
+    InventedSource,
+    Record,
+    RecordList,
+    mode_of_incident,
+)
 from .options import Options
 from .times import DAY, HOUR, MINUTE, Clock, format_moment
 
 _STRIDE = 1024  # the most children that one parent has
 _YEAR = 365 * DAY
 
-NEWEST_FIRST = frozenset(
-    {"incidents", "alerts", "escalations", "workflow_runs", "pay_reports", "postmortem_documents"}
-)
+NEWEST_FIRST = frozenset({"incidents", "alerts", "escalations", "workflow_runs", "pay_reports", "postmortem_documents"})
 # How many records a list has that is not sized by the options; a pair is the least and most of
 # each parent. Some are more than a page.
 _COUNTS: dict[str, int | tuple[int, int]] = {
@@ -131,7 +136,12 @@ class Company:
     # building
 
     def _add(self, name: str, source: FixedSource | InventedSource) -> None:
-        self.lists[name] = RecordList(name, source, newest_first=name in NEWEST_FIRST)
+        self.lists[name] = RecordList(
+            name,
+            source,
+            newest_first=name in NEWEST_FIRST,
+            derived=mode_of_incident(self.lists),
+        )
 
     def _fixed(self, name: str, records: Iterable[Record]) -> None:
         """A configured list; each record gets its id and, where it has them, its timestamps."""
@@ -191,9 +201,7 @@ class Company:
                 for n, t in _ROLES
             ),
         )
-        self._fixed(
-            "incident_timestamps", ({"name": n, "rank": r} for r, n in enumerate(_TIMESTAMPS))
-        )
+        self._fixed("incident_timestamps", ({"name": n, "rank": r} for r, n in enumerate(_TIMESTAMPS)))
         self._fixed(
             "custom_fields",
             (
@@ -367,9 +375,7 @@ class GenericChildren:
             return RecordList(name, FixedSource.of(self._salt, made))
         flat, at = self._place(parent_ids[-1])
         bits = mix(self._salt ^ flat)
-        pins: Record = dict(
-            zip((parameter for parameter, _ in self._endpoint.parents), parent_ids, strict=True)
-        )
+        pins: Record = dict(zip((parameter for parameter, _ in self._endpoint.parents), parent_ids, strict=True))
         rows = []
         for index in range(self._how_many(name, parent_ids[-1], bits)):
             own = flat * _STRIDE + index

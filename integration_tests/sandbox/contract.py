@@ -182,7 +182,5 @@ def _is_show(path: str) -> bool:
 
 def _list_name(path: str) -> str:
     """`/v2/call_routes/{call_route_id}/options` -> `call_route_options`."""
-    words = [
-        part.replace("-", "_") for part in path.split("/")[2:] if part and not part.startswith("{")
-    ]
+    words = [part.replace("-", "_") for part in path.split("/")[2:] if part and not part.startswith("{")]
     return "_".join([singular(word) for word in words[:-1]] + words[-1:])

@@ -72,9 +72,7 @@ def missing(field: str) -> ApiError:
 
 
 def too_many() -> ApiError:
-    return ApiError(
-        429, "too_many_requests", "rate_limit_reached", "The rate limit of this key is exceeded"
-    )
+    return ApiError(429, "too_many_requests", "rate_limit_reached", "The rate limit of this key is exceeded")
 
 
 def internal() -> ApiError:

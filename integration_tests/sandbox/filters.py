@@ -61,9 +61,7 @@ class Filter:
     """Parameters that the contract does not have."""
 
 
-def build(
-    endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int, is_note: Match | None
-) -> Filter:
+def build(endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int, is_note: Match | None) -> Filter:
     """The filter of a request; ApiError (422) for what the API refuses.
 
     `is_note` says of an alert whether it has notes.
@@ -152,9 +150,7 @@ def _moment(column: str, text: str) -> tuple[int, int]:
     return moment, moment + 1
 
 
-def _operators(
-    records: RecordList, parameter: str, column: str, operators: dict[str, list[str]]
-) -> list[Match]:
+def _operators(records: RecordList, parameter: str, column: str, operators: dict[str, list[str]]) -> list[Match]:
     made: list[Match] = []
     for operator, values in operators.items():
         wanted = [item for value in values for item in value.split(",")]
@@ -195,9 +191,7 @@ def _defaults(
     return make(records, query, asked, now_ms) if make is not None else []
 
 
-def _incidents(
-    records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int
-) -> list[Match]:
+def _incidents(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
     value = records.value
     made: list[Match] = []
     if "status_category" not in asked and "status" not in asked:
@@ -223,18 +217,14 @@ def _by_incident_mode(
     return [lambda handle: value(handle, "incident_mode") in shown]
 
 
-def _users(
-    records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int
-) -> list[Match]:
+def _users(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
     if query.get("include_inactive", ["false"])[-1] == "true":
         return []
     value = records.value
     return [lambda handle: value(handle, "is_active") is not False]
 
 
-def _pauses(
-    records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int
-) -> list[Match]:
+def _pauses(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
     """Pauses that end after `from` (now, unless given) and start before `to`."""
     bounds = {"from": now_ms, "to": _NEVER}
     for name in bounds:
@@ -249,9 +239,7 @@ def _pauses(
     ]
 
 
-_DEFAULTS: dict[
-    str, Callable[[RecordList, Query, dict[str, dict[str, list[str]]], int], list[Match]]
-] = {
+_DEFAULTS: dict[str, Callable[[RecordList, Query, dict[str, dict[str, list[str]]], int], list[Match]]] = {
     "incidents": _incidents,
     "actions": _by_incident_mode,
     "follow_ups": _by_incident_mode,

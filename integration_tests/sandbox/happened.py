@@ -40,15 +40,9 @@ def happened(company: Company) -> dict[str, InventedSource]:
     below = incidents if incidents.count else None
     return {
         "incidents": incidents,
-        "incident_updates": Updates(
-            company, embedded, incidents, "incident_updates", options.updates if below else 0
-        ),
-        "actions": Actions(
-            company, embedded, incidents, "actions", options.actions if below else 0
-        ),
-        "follow_ups": FollowUps(
-            company, embedded, incidents, "follow_ups", options.follow_ups if below else 0
-        ),
+        "incident_updates": Updates(company, embedded, incidents, "incident_updates", options.updates if below else 0),
+        "actions": Actions(company, embedded, incidents, "actions", options.actions if below else 0),
+        "follow_ups": FollowUps(company, embedded, incidents, "follow_ups", options.follow_ups if below else 0),
         "alerts": alerts,
         "escalations": Escalations(company, embedded, incidents, alerts),
     }
@@ -71,16 +65,14 @@ class Embedded:
         self.users = [orjson.Fragment(user) for user in users]
         self.by_user = [orjson.Fragment(b'{"user":' + user + b"}") for user in users]
         self.teams = [
-            orjson.Fragment(orjson.dumps({"id": team["id"], "name": team["name"]}))
-            for team in company.records("teams")
+            orjson.Fragment(orjson.dumps({"id": team["id"], "name": team["name"]})) for team in company.records("teams")
         ]
         self.team_ids = [team["id"] for team in company.records("teams")]
         self.severities = fragments("severities")
         self.statuses = fragments("incident_statuses")
         self.types = fragments("incident_types")
         self.roles = [
-            orjson.Fragment(orjson.dumps({**role, "required": False}))
-            for role in company.records("incident_roles")
+            orjson.Fragment(orjson.dumps({**role, "required": False})) for role in company.records("incident_roles")
         ]
         self.timestamps = fragments("incident_timestamps")
         self.fields: list[tuple[str, orjson.Fragment, list[Record]]] = []
@@ -88,9 +80,7 @@ class Embedded:
             offered = company.custom_field_options(custom_field["id"])
             keys = ("id", "name", "description", "field_type")
             info = {**{key: custom_field[key] for key in keys}, "options": offered}
-            self.fields.append(
-                (custom_field["field_type"], orjson.Fragment(orjson.dumps(info)), offered)
-            )
+            self.fields.append((custom_field["field_type"], orjson.Fragment(orjson.dumps(info)), offered))
         self.api_key = {"api_key": {"id": "KEYTERRAFORM", "name": "Terraform"}}
         self.workflow = {"workflow": {"id": "WORKFLOWAUTO", "name": "Auto-create ⚙"}}
 
@@ -324,9 +314,7 @@ def _field_values(kind: str, offered: list[Record], random: Random) -> list[Reco
 class OfIncidents(Happening):
     """A list that belongs to the incidents: those of one lie together, some have none."""
 
-    def __init__(
-        self, company: Company, embedded: Embedded, incidents: Incidents, name: str, count: int
-    ) -> None:
+    def __init__(self, company: Company, embedded: Embedded, incidents: Incidents, name: str, count: int) -> None:
         super().__init__(company, name, count)
         self._embedded = embedded
         self._incidents = incidents
@@ -426,9 +414,7 @@ class Actions(OfIncidents):
             "incident_id": self.incident_id(index),
             "creator": self._embedded.actor(bits >> 8),
             "description": words.fill(random.choice(words.TASKS), random),
-            "status": ("completed", "completed", "outstanding", "not_doing", "deleted")[
-                min(bits % 11, 4)
-            ],
+            "status": ("completed", "completed", "outstanding", "not_doing", "deleted")[min(bits % 11, 4)],
             "created_at": format_moment(self.created(index)),
             "updated_at": format_moment(updated),
         }
@@ -449,9 +435,7 @@ class FollowUps(OfIncidents):
         random = Random(bits)
         updated = self.updated(index)
         has = self._embedded
-        status = ("completed", "outstanding", "outstanding", "not_doing", "deleted")[
-            min(bits % 9, 4)
-        ]
+        status = ("completed", "outstanding", "outstanding", "not_doing", "deleted")[min(bits % 9, 4)]
         record: Record = {
             "id": self.id_at(index),
             "incident_id": self.incident_id(index),
@@ -497,8 +481,7 @@ class Alerts(Happening):
         company = self._company
         self._sources = [source["id"] for source in company.records("alert_sources")]
         self._attributes = [
-            (attribute, orjson.Fragment(orjson.dumps(attribute)))
-            for attribute in company.records("alert_attributes")
+            (attribute, orjson.Fragment(orjson.dumps(attribute))) for attribute in company.records("alert_attributes")
         ]
 
     def slim(self, index: int) -> Record:
@@ -551,9 +534,7 @@ class Alerts(Happening):
 
 
 class Escalations(Happening):
-    def __init__(
-        self, company: Company, embedded: Embedded, incidents: Incidents, alerts: Alerts
-    ) -> None:
+    def __init__(self, company: Company, embedded: Embedded, incidents: Incidents, alerts: Alerts) -> None:
         super().__init__(company, "escalations", company.options.escalations)
         self._company = company
         self._embedded = embedded
@@ -610,8 +591,6 @@ class Escalations(Happening):
             "external_id": number + 1,
             "name": f"Incident {number + 1}",
             "reference": f"INC-{number + 1}",
-            "status_category": {"live": "active", "learning": "post-incident"}.get(
-                category, category
-            ),
+            "status_category": {"live": "active", "learning": "post-incident"}.get(category, category),
             "visibility": "public",
         }

@@ -37,9 +37,7 @@ def salt_of(seed: int, name: str) -> int:
 def make_id(salt: int, flat: int, at_ms: int) -> str:
     """The id of record `flat` of the list that `salt` stands for, created at `at_ms`."""
     scrambled = ((flat * _ODD) + salt) & _FLAT_MASK
-    number = (
-        (at_ms << 80) | ((mix(salt ^ (flat * 0x10001)) & _CHECK_MASK) << _FLAT_BITS) | scrambled
-    )
+    number = (at_ms << 80) | ((mix(salt ^ (flat * 0x10001)) & _CHECK_MASK) << _FLAT_BITS) | scrambled
     pairs = _PAIRS
     return "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 

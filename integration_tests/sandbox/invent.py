@@ -226,9 +226,7 @@ class Inventor:
         return format_moment(min(context.at_ms + random.randrange(30 * MINUTE), anchor))
 
     def _new_id(self, context: Context) -> str:
-        return make_id(
-            context.random.getrandbits(50), context.random.getrandbits(30), context.at_ms
-        )
+        return make_id(context.random.getrandbits(50), context.random.getrandbits(30), context.at_ms)
 
     def _text(self, key: str, context: Context) -> str:
         random = context.random

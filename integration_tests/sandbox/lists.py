@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -138,11 +138,20 @@ class InventedSource:
 class RecordList:
     """One list. `newest_first` is the order when the request asks for none."""
 
-    def __init__(self, name: str, source: Source, *, newest_first: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        *,
+        newest_first: bool = False,
+        derived: Mapping[str, Callable[[Record], Any]] | None = None,
+    ) -> None:
+        """`derived` are columns that a record alone does not tell, with how to come by them."""
         self.name = name
         self.source = source
         self.newest_first = newest_first
         self.version = 0
+        self._derived = derived or {}
         self._count = source.count
         self._put: dict[int, bytes] = {}
         self._put_values: dict[int, dict[str, Any]] = {}
@@ -192,9 +201,13 @@ class RecordList:
         values = self._put_values.get(handle)
         if values is not None:
             if column not in values:
-                values[column] = extract(self.record(handle), column)
+                values[column] = self._extract(self.record(handle), column)
             return values[column]
         return self.column(column)[handle]
+
+    def _extract(self, record: Record, column: str) -> Any:
+        derive = self._derived.get(column)
+        return extract(record, column) if derive is None else derive(record)
 
     def column(self, column: str) -> Sequence[Any]:
         """The column of the source's records."""
@@ -204,7 +217,7 @@ class RecordList:
             made = (
                 (fast(index) for index in range(self._count))
                 if fast is not None
-                else (extract(self.record(index), column) for index in range(self._count))
+                else (self._extract(self.record(index), column) for index in range(self._count))
             )
             if column in _TIMES:
                 values = array("q", (0 if moment is None else moment for moment in made))
@@ -221,9 +234,7 @@ class RecordList:
             return handle
         return self._count + bisect.bisect_left(self._tail, (self._tail_ids[handle], handle))
 
-    def handles(
-        self, match: Match | None = None, *, reverse: bool = False, after: int | None = None
-    ) -> Iterator[int]:
+    def handles(self, match: Match | None = None, *, reverse: bool = False, after: int | None = None) -> Iterator[int]:
         """Handles in order, from the one behind `after` on (a handle)."""
         last = self.length - 1
         if reverse:
@@ -245,14 +256,8 @@ class RecordList:
         if known is None:
             found = [h for h in self.handles() if self.value(h, column) == value]
         else:
-            found = [
-                h
-                for h in known
-                if h not in self._gone and (h not in self._put or self.value(h, column) == value)
-            ]
-            found += [
-                h for _, h in self._tail if h not in self._gone and self.value(h, column) == value
-            ]
+            found = [h for h in known if h not in self._gone and (h not in self._put or self.value(h, column) == value)]
+            found += [h for _, h in self._tail if h not in self._gone and self.value(h, column) == value]
         return found
 
     def put(self, record: Record) -> int:
@@ -283,6 +288,21 @@ class RecordList:
     def new_id(self, at_ms: int) -> str:
         """An id for a record created at that moment."""
         return self.source.new_id(self._count + len(self._tail), at_ms)
+
+
+def mode_of_incident(
+    lists: Mapping[str, RecordList | ChildList],
+) -> dict[str, Callable[[Record], Any]]:
+    """The derived column of what belongs to incidents: the incident's mode."""
+
+    def mode(record: Record) -> Any:
+        incidents = lists.get("incidents")
+        if not isinstance(incidents, RecordList):
+            return None
+        handle = incidents.find(str(record.get("incident_id")))
+        return None if handle is None else incidents.value(handle, "mode")
+
+    return {"incident_mode": mode}
 
 
 class ChildList:

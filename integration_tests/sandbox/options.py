@@ -15,9 +15,7 @@ class Options:
     """What a sandbox is started with."""
 
     key: str = option("sandbox-key", "the API key that is accepted")
-    data: str | None = option(
-        None, "serve the record lists of this directory, a file <records>.json each"
-    )
+    data: str | None = option(None, "serve the record lists of this directory, a file <records>.json each")
     seed: int = option(1, "the company invented is the same for the same seed")
     now: str | None = option(None, "start the clock at this moment (RFC 3339)")
     incidents: int = option(200, "incidents of the invented company")
@@ -30,9 +28,7 @@ class Options:
     custom_fields: int = option(10, "custom fields")
     attachments: int = option(3, "most attachments an incident has")
     plain: bool = option(False, "small alerts and updates: required fields only")
-    round_times: int = option(
-        0, "round creation times down to multiples of so many seconds, so that many are the same"
-    )
+    round_times: int = option(0, "round creation times down to multiples of so many seconds, so that many are the same")
     latency: float = option(0.0, "milliseconds before each answer")
     forbid: list[str] = field(
         default_factory=list,
@@ -44,22 +40,16 @@ class Options:
     rate: float = option(20.0, "requests a second that the key's bucket gains")
     incidents_limit: float = option(60.0, "the same for /v2/incidents")
     incidents_rate: float = option(1.0, "the same for /v2/incidents")
-    other_client: float = option(
-        0.0, "requests a second that another client takes from the key's bucket"
-    )
+    other_client: float = option(0.0, "requests a second that another client takes from the key's bucket")
     other_client_incidents: float = option(
         0.0, "requests a second that another client takes from the bucket of /v2/incidents"
     )
     rate_headers: bool = option(True, "send X-RateLimit headers")
     churn: float = option(0.0, "changes a second while serving")
-    churn_behind: float = option(
-        240.0, "most seconds that a change's timestamp is behind the clock"
-    )
-    churn_touch: bool = option(
-        True, "a change to what belongs to an incident stamps the incident too"
-    )
+    churn_behind: float = option(240.0, "most seconds that a change's timestamp is behind the clock")
+    churn_touch: bool = option(True, "a change to what belongs to an incident stamps the incident too")
     fault: list[str] = field(
         default_factory=list,
-        metadata={"help": "a fault to inject, KIND[:key=value,...] (may be repeated)"},
+        metadata={"help": "a fault to inject, KIND[:key=value,...] (may be repeated); faults.py lists them"},
     )
     strict: bool = option(False, "refuse parameters that the contract does not have")

@@ -15,7 +15,7 @@ import orjson
 from .company import NEWEST_FIRST
 from .contract import Contract, Endpoint
 from .ids import salt_of
-from .lists import ChildList, FixedSource, Record, RecordList
+from .lists import ChildList, FixedSource, Record, RecordList, mode_of_incident
 from .options import Options
 from .times import Clock, parse_moment
 
@@ -75,7 +75,10 @@ class RecordedAccount:
             if newest_first:
                 records = sorted(records, key=_created)
             self.lists[name] = RecordList(
-                name, self._source(name, records), newest_first=newest_first
+                name,
+                self._source(name, records),
+                newest_first=newest_first,
+                derived=mode_of_incident(self.lists),
             )
 
     def _source(self, name: str, records: list[Record]) -> FixedSource:
@@ -87,8 +90,7 @@ class RecordedAccount:
             record
             for record in self._records.get(name, ())
             if all(
-                record.get(parameter) == parent_id
-                for parameter, parent_id in zip(parameters, parent_ids, strict=True)
+                record.get(parameter) == parent_id for parameter, parent_id in zip(parameters, parent_ids, strict=True)
             )
         ]
         return RecordList(name, self._source(name, records))

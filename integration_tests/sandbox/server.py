@@ -43,6 +43,28 @@ class Server(uvicorn.Server):
         if self.started and self.on_started is not None:
             self.on_started()
 
+    async def refuse(self, seconds: float) -> None:
+        """Stop listening, break all connections, and listen again after `seconds`."""
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        self._listening_again = asyncio.create_task(self._listen_again(host, port, seconds))
+
+    async def _listen_again(self, host: str, port: int, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.servers = [
+            await asyncio.get_running_loop().create_server(
+                lambda: Protocol(
+                    config=self.config,
+                    server_state=self.server_state,
+                    app_state=self.lifespan.state,
+                ),
+                sock=listen(host, port),
+            )
+        ]
+
 
 def make_server(application: Application) -> Server:
     config = uvicorn.Config(
@@ -55,10 +77,13 @@ def make_server(application: Application) -> Server:
         log_level="warning",
         date_header=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=120,
         timeout_graceful_shutdown=1,
     )
-    return Server(config)
+    server = Server(config)
+    application.faults.refuse = server.refuse
+    return server
 
 
 class Sandbox:
@@ -68,9 +93,7 @@ class Sandbox:
     own, so that the caller's processor time and memory stay the caller's.
     """
 
-    def __init__(
-        self, *, process: bool = False, host: str = "127.0.0.1", port: int = 0, **options: Any
-    ) -> None:
+    def __init__(self, *, process: bool = False, host: str = "127.0.0.1", port: int = 0, **options: Any) -> None:
         self.options = Options(**options)
         self.key = self.options.key
         self.url = ""
@@ -141,7 +164,6 @@ class Sandbox:
         self._session.close()
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
-            self._server.force_exit = True
             self._thread.join(_START)
         if self._process is not None:
             self._process.terminate()
@@ -177,9 +199,7 @@ class Sandbox:
         """{"list", "count", "records", "parents"?}; `parents` has the ids for each record."""
         return self._ask("GET", f"records/{name}")
 
-    def put(
-        self, name: str, records: Iterable[dict[str, Any]], parents: dict[str, str] | None = None
-    ) -> None:
+    def put(self, name: str, records: Iterable[dict[str, Any]], parents: dict[str, str] | None = None) -> None:
         """Add records, or replace those with the same id."""
         body = {"list": name, "records": list(records), "parents": parents}
         self._ask("POST", "put", body)

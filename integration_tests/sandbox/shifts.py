@@ -38,8 +38,7 @@ def entries(schedule: Record, users: RecordList, query: Query, now_ms: int) -> d
         after = f"{_CURSOR}{(first + _PAGE) * _SHIFT:x}"
         answer["pagination_meta"] = {
             "after": after,
-            "after_url": f"/v2/schedule_entries?schedule_id={schedule['id']}"
-            f"&entry_window_start={after}",
+            "after_url": f"/v2/schedule_entries?schedule_id={schedule['id']}&entry_window_start={after}",
         }
     return answer
 

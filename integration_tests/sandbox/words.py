@@ -12,7 +12,7 @@ FIRST_NAMES = (
 LAST_NAMES = (
     "Adeyemi", "Bauer", "Castillo", "Dvořák", "Eriksson", "Fischer", "García", "Haddad", "Ito",
     "Jóhannsdóttir", "Kowalski", "Lefèvre", "MacLeod", "Novák", "O'Connor", "Petrov", "Quispe",
-    "Ramanathan", "Şahin", "Tanaka", "Ueda", "Vukić", "Walsh", "Xu", "Yılmaz", "Zieliński",  # noqa: RUF001
+    "Ramanathan", "Şahin", "Tanaka", "Ueda", "Vukić", "Walsh", "Xu", "Yılmaz", "Zieliński",
 )  # fmt: skip
 TEAMS = (
     "Payments", "Search", "Platform", "Identity", "Mobile", "Data", "Checkout", "Notifications",
@@ -67,9 +67,7 @@ def fill(text: str, random: Random) -> str:
     """Put a service, a symptom and a cause where a text asks for them."""
     if "{cause}" in text:
         text = text.replace("{cause}", random.choice(CAUSES))
-    return text.replace("{service}", random.choice(SERVICES)).replace(
-        "{symptom}", random.choice(SYMPTOMS)
-    )
+    return text.replace("{service}", random.choice(SERVICES)).replace("{symptom}", random.choice(SYMPTOMS))
 
 
 def paragraph(random: Random, most: int = 4) -> str:
