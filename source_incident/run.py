@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 
-    from source_incident.output import Output
     from source_incident.singer import SavedState, Selection
     from source_incident.source import SourceIncident
 
@@ -72,7 +71,7 @@ class _Program:
 
         self._args = args
         self._singer: bool = args.singer
-        self._out: Output = Output(singer=args.singer, debug=args.debug)
+        self._out = Output(singer=args.singer, debug=args.debug)
 
     def run(self) -> int:
         from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -88,7 +87,8 @@ class _Program:
                 self._out.logger.warning(warning)
             code = {"check": self._check, "discover": self._discover, "read": self._read}[self._args.command](given)
         except (ConfigError, CatalogError, StateFormatError) as error:
-            code = self._out.failed(str(error), usable=False) or NOT_USABLE
+            self._out.failed(str(error), usable=False)
+            code = NOT_USABLE
         except AirbyteTracedException as error:
             unusable = str(error.message).startswith(("config:", "catalog:", "state:"))
             self._out.failed(str(error.message), usable=not unusable)

@@ -121,7 +121,11 @@ class Client:
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         # The proxy and the certificates of the environment are looked up once, not for every request.
-        self._settings = self._session.merge_environment_settings(endpoint, {}, None, None, None)
+        self._settings: dict[str, Any] = {
+            **self._session.merge_environment_settings(endpoint, {}, None, None, None),
+            "stream": True,
+            "allow_redirects": False,
+        }
         self._session.trust_env = False
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
@@ -212,8 +216,7 @@ class Client:
             response = self._session.send(
                 request,
                 timeout=(min(CONNECT_TIMEOUT, self._request_timeout), self._request_timeout),
-                allow_redirects=False,
-                **{**self._settings, "stream": True},
+                **self._settings,
             )
         except requests.RequestException as error:
             self.pace.abandoned(endpoint)

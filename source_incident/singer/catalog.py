@@ -262,7 +262,7 @@ def _configured_of(
     mode = METHODS.get(str(wanted).upper())
     if mode is None:
         raise CatalogError(
-            f"catalog: {name}: the replication-method {str(wanted)[:40]!r} is not known, it is {FULL_TABLE} or {INCREMENTAL}"
+            f"catalog: {name}: the replication-method {str(wanted)[:40]!r} is neither {FULL_TABLE} nor {INCREMENTAL}"
         )
     if mode == SyncMode.incremental and not can:
         raise CatalogError(

@@ -1,0 +1,371 @@
+"""One sync, from the plan to the last event."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from source_incident.api import ApiError, AuthenticationError, Client, ForbiddenError, NotFoundError, Stopped
+from source_incident.config import Config
+from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice, cursor_of
+from source_incident.sync.events import (
+    Checkpoint,
+    Event,
+    Failed,
+    Finished,
+    Interrupted,
+    LeftOut,
+    Records,
+    Started,
+)
+from source_incident.sync.nested import NestedColumns, NestedRows
+from source_incident.sync.plan import (
+    Node,
+    Pass,
+    Selected,
+    lowest,
+    passes_floor,
+    plan_passes,
+    plan_trees,
+    wanted_by,
+)
+from source_incident.sync.reader import FAN_OUT, Reader
+from source_incident.sync.workers import Workers, together
+
+logger = logging.getLogger("airbyte.incident.sync")
+
+# Pages of one pass that may be under way at once, their children included.
+PAGES_AHEAD = 2
+# Batches that may wait for the caller.
+EVENTS_AHEAD = 4
+# How often a pass starts again because the record that its next page hangs on is gone.
+RESTARTS = 3
+
+
+class Sync:
+    """One sync of the selected streams.
+
+    `run` is a generator that the caller pulls; between two pulls no new request is made. All bookkeeping happens in the
+    caller's thread, in an asyncio loop of its own; the worker threads do nothing but `read_page`.
+
+    Args:
+        client: makes the requests.
+        config: the settings.
+        streams: every stream of the source, by name: what the trees are built from.
+        selected: what to read, in order.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        config: Config,
+        streams: Mapping[str, IncidentStream],
+        selected: Iterable[Selected],
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._streams = streams
+        self._selected = list(selected)
+        self._over: set[str] = set()
+        self._started: set[str] = set()
+        self._gone: dict[str, int] = {}
+        self._rows: dict[str, NestedRows] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+
+    def run(self) -> Iterator[Event]:
+        """Reads everything.
+
+        Yields:
+            What happens, in a safe order: a Checkpoint is true of the Records before it.
+
+        Raises:
+            Interrupted: `stop` was called.
+        """
+        loop = self._loop = asyncio.new_event_loop()
+        workers = Workers(self._config.num_workers)
+        self._reader = Reader(workers)
+        self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_AHEAD)
+        self._stop = asyncio.Event()
+        main = loop.create_task(self._read_all())
+        try:
+            while event := loop.run_until_complete(self._next_event(main)):
+                yield event
+            if self._stopping:
+                raise Interrupted
+        finally:
+            self._client.stop()
+            main.cancel()
+            loop.run_until_complete(asyncio.gather(main, self._reader.close(), return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            workers.close()
+            loop.close()
+            for rows in self._rows.values():
+                rows.close()
+            for name, count in self._gone.items():
+                logger.info("%s: skipped %d parents that were gone by the time they were asked for", name, count)
+
+    def stop(self) -> None:
+        """Ends the sync: no more pages. May be called from a signal handler."""
+        self._stopping = True
+        self._client.stop()
+        if self._loop and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    async def _next_event(self, main: "asyncio.Task[None]") -> Event | None:
+        """What happened next; None: nothing will, the sync is over or was stopped."""
+        if self._stopping:
+            return None
+        if not self._events.empty():
+            return self._events.get_nowait()
+        event = asyncio.ensure_future(self._events.get())
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({event, stop, main}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if event.done() and not self._stopping:
+            return event.result()
+        event.cancel()
+        if self._stopping:
+            return None
+        main.result()
+        return None
+
+    async def _read_all(self) -> None:
+        trees = plan_trees(self._streams, self._selected)
+        plans = [(tree, plan_passes(tree, self._config)) for tree in trees]
+        self._share_rows(plans)
+        await together(self._read_tree(tree, passes) for tree, passes in plans)
+
+    def _share_rows(self, plans: list[tuple[Node, list[Pass]]]) -> None:
+        """Where a nested column's list is read whole for its own stream, its rows are taken from those pages."""
+        wanted = {
+            name
+            for tree, _ in plans
+            for column, name in tree.stream.nested.items()
+            if tree.selected and column in tree.selected.nested
+        }
+        for tree, passes in plans:
+            if tree.stream.name in wanted and tree.selected and all(one.whole for one in passes):
+                self._rows[tree.stream.name] = NestedRows()
+                self._rows[tree.stream.name].passes = len(passes)
+
+    # Reading
+
+    async def _read_tree(self, tree: Node, passes: list[Pass]) -> None:
+        """Reads all passes of a tree, and tells what its streams came to."""
+        consumers = tree.consumers()
+        try:
+            work: list[Coroutine[Any, Any, None]] = [self._read_pass(tree, one) for one in passes]
+            if tree.stream.still_open and any(one.since for one in passes) and consumers != [tree.selected]:
+                work.append(self._read_still_open(tree, passes))
+            await together(work)
+        except (Stopped, asyncio.CancelledError):
+            raise
+        except AuthenticationError as error:
+            for item in self._selected:
+                await self._fail(item, error)
+        except Exception as error:
+            for item in consumers:
+                await self._fail(item, error)
+        for item in consumers:
+            if item.stream.name not in self._over:
+                await self._start(item)
+                self._over.add(item.stream.name)
+                await self._events.put(Finished(item.stream.name))
+
+    async def _read_pass(self, tree: Node, one: Pass) -> None:
+        rows = self._rows.get(tree.stream.name)
+        try:
+            for attempt in itertools.count(1):
+                try:
+                    await self._read_pages(tree, one, rows)
+                    break
+                except NotFoundError as error:
+                    # The next page hangs on a record (`after`); the API answers 404 once that record is gone.
+                    if attempt > RESTARTS or not one.after:
+                        raise
+                    logger.warning(
+                        "%s: the page to go on from is gone (%s), this pass starts again from its bookmark",
+                        tree.stream.name,
+                        error.message,
+                    )
+                    self._restart(tree, one)
+        except Exception as error:
+            if rows:
+                rows.done(error)
+            raise
+        if rows:
+            rows.done()
+
+    def _restart(self, tree: Node, one: Pass) -> None:
+        one.after, one.began = None, None
+        for item in tree.consumers():
+            if item.progress:
+                for mode in one.floors.get(item.stream.name, ()):
+                    item.progress.places[mode] = item.progress.places[mode].restarted()
+
+    async def _read_pages(self, tree: Node, one: Pass, rows: NestedRows | None) -> None:
+        slice_: Slice = {
+            **({"modes": one.modes} if tree.stream.mode_parameter else {}),
+            **({"since": one.since} if one.since else {}),
+            **({"filters": tree.filters} if tree.filters else {}),
+        }
+        nested = NestedColumns(self._reader, self._config, self._streams, self._rows, tree, one)
+        ahead: list[asyncio.Task[None]] = []
+        try:
+            async for page in self._reader.pages(tree.stream, slice_, one.after):
+                if rows:
+                    rows.add(page.records)
+                nested.decide(page)
+                previous = ahead[-1] if ahead else None
+                ahead.append(asyncio.ensure_future(self._emit_page(tree, one, slice_, page, nested, previous)))
+                one.after = page.after
+                if len(ahead) >= PAGES_AHEAD:
+                    await ahead.pop(0)
+            await together(ahead)
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    async def _emit_page(
+        self,
+        tree: Node,
+        one: Pass,
+        slice_: Slice,
+        page: Page,
+        nested: NestedColumns,
+        previous: "asyncio.Task[None] | None",
+    ) -> None:
+        """Hands out a page's records and their children; then, after the pages before it, the checkpoint."""
+        await self._start(tree.selected)
+        wanted = wanted_by(tree, one, page.records)
+        asked: dict[int, dict[str, list[Record]]] = {}
+        if tree.selected:
+            name = tree.stream.name
+            records = [record for record, names in zip(page.records, wanted, strict=True) if name in names]
+            try:
+                asked = await nested.fill(records)
+                await self._hand_out(tree.selected, records)
+            except AuthenticationError:
+                raise
+            except ApiError as error:
+                # Without its nested columns an incident would not be true; what hangs below it can go on.
+                await self._fail(tree.selected, error)
+        if tree.children:
+            await together(
+                self._read_children(tree, record, slice_, names, asked.get(id(record), {}))
+                for record, names in zip(page.records, wanted, strict=True)
+                if names
+            )
+        if previous:
+            await previous
+        await self._checkpoint(tree, one, page.after, nested)
+
+    async def _read_children(
+        self,
+        node: Node,
+        record: Record,
+        slice_: Slice,
+        wanted: frozenset[str],
+        known: Mapping[str, list[Record]],
+    ) -> None:
+        """Reads what hangs below one record.
+
+        Args:
+            wanted: the streams that want it.
+            known: by stream, the rows that were read for this record already.
+        """
+        await together(
+            self._read_child(child, child_slice, wanted, known.get(child.stream.name))
+            for child in node.children
+            if wanted & self._unfinished(child)
+            and isinstance(child.stream, ChildStream)
+            and (child_slice := child.stream.slice_of(record, slice_))
+        )
+
+    async def _read_child(self, node: Node, slice_: Slice, wanted: frozenset[str], known: list[Record] | None) -> None:
+        name = node.stream.name
+        try:
+            if known is not None:
+                await self._emit_child(node, slice_, known, wanted)
+                return
+            async for page in self._reader.pages(node.stream, slice_, priority=FAN_OUT):
+                await self._emit_child(node, slice_, page.records, wanted)
+                if not wanted & self._unfinished(node):
+                    return
+        except NotFoundError:
+            # The parent was there on its page and is gone now, or has no such thing: no error of the sync (api.md).
+            self._gone[name] = self._gone.get(name, 0) + 1
+        except AuthenticationError:
+            raise
+        except ApiError as error:
+            for item in node.consumers():
+                await self._fail(item, error)
+
+    async def _emit_child(self, node: Node, slice_: Slice, records: list[Record], wanted: frozenset[str]) -> None:
+        if node.selected and node.stream.name in wanted:
+            await self._hand_out(node.selected, records)
+        if node.children:
+            await together(self._read_children(node, record, slice_, wanted, {}) for record in records)
+
+    async def _read_still_open(self, tree: Node, passes: list[Pass]) -> None:
+        """The children of records that are open and did not change: theirs can have changed all the same."""
+        slice_: Slice = {"modes": self._config.incident_modes, "filters": tree.stream.still_open}
+        floors: dict[str, dict[str, datetime | None]] = {}
+        for one in passes:
+            for name, by_mode in one.floors.items():
+                if name != tree.stream.name:
+                    floors.setdefault(name, {}).update(by_mode)
+        async for page in self._reader.pages(tree.stream, slice_):
+            work = []
+            for record in page.records:
+                cursor = cursor_of(record, "updated_at")
+                names = frozenset(
+                    name
+                    for name, by_mode in floors.items()
+                    if not passes_floor(cursor, by_mode.get(str(record.get("mode")), lowest(by_mode)))
+                )
+                work.append(self._read_children(tree, record, slice_, names, {}))
+            await together(work)
+
+    def _unfinished(self, node: Node) -> set[str]:
+        return {item.stream.name for item in node.consumers()} - self._over
+
+    # Telling
+
+    async def _start(self, item: Selected | None) -> None:
+        if item and item.stream.name not in self._started:
+            self._started.add(item.stream.name)
+            await self._events.put(Started(item.stream.name))
+
+    async def _hand_out(self, item: Selected, records: list[Record]) -> None:
+        if records and item.stream.name not in self._over:
+            await self._start(item)
+            await self._events.put(Records(item.stream.name, records))
+
+    async def _checkpoint(self, tree: Node, one: Pass, after: str | None, nested: NestedColumns) -> None:
+        began = one.began or self._reader.began
+        for item in tree.consumers():
+            name = item.stream.name
+            if not item.progress or name not in one.floors or name in self._over or began is None:
+                continue
+            for mode in one.floors[name]:
+                place = item.progress.places[mode]
+                item.progress.places[mode] = place.reached(after, one.since, began) if after else place.finished(began)
+            if item is tree.selected:
+                item.progress.nested_pages.update(nested.pages())
+            await self._events.put(Checkpoint(name, item.progress.state()))
+
+    async def _fail(self, item: Selected, error: Exception) -> None:
+        name = item.stream.name
+        if name in self._over:
+            return
+        self._over.add(name)
+        if item.optional and isinstance(error, ForbiddenError | NotFoundError) and name not in self._started:
+            await self._events.put(LeftOut(name, str(error)))
+            return
+        await self._start(item)
+        await self._events.put(Failed(name, error))

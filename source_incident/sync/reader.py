@@ -1,0 +1,76 @@
+"""Reads chains of pages through the worker threads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from source_incident.api import UnexpectedAnswerError
+from source_incident.streams.base import IncidentStream, Page, Record, Slice
+from source_incident.sync.workers import Workers
+
+# Who goes first where requests wait for a worker: the pages of a list, which come one after the other, before the
+# requests that fan out from them.
+CHAIN, FAN_OUT = 0, 1
+
+
+class Reader:
+    """What reads pages in one sync.
+
+    Attributes:
+        began: the moment the sync began, by the server's clock; None until the first answer.
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self.began: datetime | None = None
+        self._workers = workers
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def pages(
+        self, stream: IncidentStream, slice_: Slice, after: str | None = None, priority: int = CHAIN
+    ) -> AsyncIterator[Page]:
+        """The pages of a chain.
+
+        Args:
+            after: where the first page starts; None: at the beginning.
+
+        Raises:
+            UnexpectedAnswerError: a page comes again; the chain would never end.
+            ApiError: what the client raises.
+        """
+        seen = {after}
+        while True:
+            page = await self._workers.run(priority, lambda: stream.read_page(slice_, after))  # noqa: B023
+            if self.began is None:
+                # A clock ahead of the other would move the bookmark past what it has not seen: take the earlier one.
+                now = datetime.now(UTC)
+                self.began = min(page.began, now) if page.began else now
+            if page.after is not None and page.after in seen:
+                raise UnexpectedAnswerError(
+                    f"{stream.name}: the API gives the same page again (after={page.after[:60]}), the list would never "
+                    "end. Run the sync again later, and report it if it stays"
+                )
+            yield page
+            if page.after is None:
+                return
+            after = page.after
+            seen.add(after)
+
+    async def collect(self, stream: IncidentStream, slice_: Slice) -> list[Record]:
+        """All records of a slice."""
+        records: list[Record] = []
+        async for page in self.pages(stream, slice_, priority=FAN_OUT):
+            records += page.records
+        return records
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs work that nobody awaits; it handles its own failures."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Ends the work in the background."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
