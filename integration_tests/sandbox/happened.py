@@ -28,6 +28,8 @@ _ENDS = (
     [_CLOSED] * 60 + [_LEARNING] * 8 + [_PAUSED] * 3 + [_LIVE] * 8 + [_TRIAGE] * 3
     + [_DECLINED] * 7 + [_CANCELED] * 6 + [_MERGED] * 5
 )  # fmt: skip
+# The newest incidents, newest first, so that there is one of each whatever the size.
+_NEWEST = (_LIVE, _TRIAGE, _CLOSED, _PAUSED, _DECLINED, _LEARNING, _CANCELED, _MERGED)
 _MODES = ["standard"] * 86 + ["retrospective"] * 5 + ["test"] * 5 + ["tutorial"] * 4
 
 
@@ -161,6 +163,9 @@ class Incidents(Happening):
         ends = _ENDS[(bits >> 16) % 100]
         if ends in (_LIVE, _TRIAGE, _PAUSED) and created < self._anchor - 60 * DAY:
             ends = _CLOSED
+        newest = self.count - 1 - index < len(_NEWEST)
+        if newest:
+            ends = _NEWEST[self.count - 1 - index]
         status = ends[(bits >> 24) % len(ends)]
         ended = min(created + length, self._anchor - HOUR)
         return Facts(
@@ -169,7 +174,7 @@ class Incidents(Happening):
             ended=ended,
             updated=min(ended + (more >> 10) % (2 * DAY), self._anchor),
             status=status,
-            mode=_MODES[(bits >> 30) % 100],
+            mode="standard" if newest else _MODES[(bits >> 30) % 100],
             severity=None if ends == _TRIAGE else min((bits >> 37) % 8, 3) ^ 3,
             kind=(bits >> 40) % 4,
         )

@@ -1,0 +1,424 @@
+"""Requests that are refused, filters, orders and defaults: as the API has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+
+from integration_tests.sandbox import Sandbox
+
+from .conftest import Client, Start
+
+CATEGORIES = ["triage", "live", "learning", "paused", "closed", "declined", "canceled", "merged"]
+
+
+def test_a_wrong_key_is_refused(sandbox: Sandbox) -> None:
+    response = Client(sandbox, key="wrong").get("/v1/identity")
+    body = response.json()
+    assert response.status_code == 401
+    assert body["type"] == "authentication_error"
+    assert body["status"] == 401
+    assert body["request_id"]
+    assert body["errors"][0]["code"] == "access_token_invalid"
+
+
+def test_identity_answers_for_the_key(client: Client) -> None:
+    assert set(client.ok("/v1/identity")["identity"]) >= {"name", "roles", "dashboard_url"}
+
+
+def test_a_missing_scope_is_named(start: Start) -> None:
+    _, client = start(forbid=["workflows.view"])
+    response = client.get("/v2/workflows")
+    body = response.json()
+    assert response.status_code == 403
+    assert body["type"] == "resource_forbidden"
+    assert body["errors"][0]["code"] == "missing_required_scope"
+    assert body["errors"][0]["metadata"] == {"scope": "workflows.view"}
+    assert client.get("/v1/severities").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("/v2/incidents", {"page_size": 251}, "page_size"),
+        ("/v2/incidents", {"page_size": 0}, "page_size"),
+        ("/v2/incidents", {"page_size": "many"}, "page_size"),
+        ("/v2/alerts", {}, "page_size"),
+        ("/v2/alerts", {"page_size": 51}, "page_size"),
+        ("/v2/incident_alerts", {}, "page_size"),
+        ("/v3/catalog_entries", {"page_size": 10}, "catalog_type_id"),
+        ("/v1/custom_field_options", {}, "custom_field_id"),
+        ("/v1/incident_attachments", {}, "incident_id"),
+        ("/v1/alert_notes", {}, "alert_id"),
+        ("/v2/call_sessions", {}, "incident_id"),
+        ("/v2/incidents", {"sort_by": "name"}, "sort_by"),
+        ("/v2/incidents", {"updated_at[gte]": "2026-01-01T00:00:00Z"}, "updated_at"),
+        ("/v2/escalations", {"updated_at[gte]": "2026-01-01T00:00:00Z"}, "updated_at"),
+        ("/v2/workflow_runs", {"created_at[gte]": "2026-01-01T00:00:00Z"}, "created_at"),
+        (
+            "/v2/incidents",
+            {"updated_at[gte]": "2026-01-01", "updated_at[lte]": "2026-02-01"},
+            "updated_at",
+        ),
+        ("/v2/incidents", {"updated_at[after]": "2026-01-01"}, "updated_at"),
+        ("/v2/incidents", {"updated_at[date_range]": "2026-01-01"}, "updated_at"),
+        ("/v3/actions", {"updated_at[gte]": "yesterday"}, "updated_at"),
+        ("/v3/actions", {"incident_mode": ["test", "standard"]}, "incident_mode"),
+        ("/v3/follow_ups", {"incident_mode": "none"}, "incident_mode"),
+        ("/v2/incidents", {"mode[like]": "t"}, "mode"),
+    ],
+)
+def test_a_wrong_request_is_a_422(client: Client, path: str, query: dict[str, Any], field: str) -> None:
+    response = client.get(path, **query)
+    body = response.json()
+    assert response.status_code == 422, body
+    assert body["type"] == "validation_error"
+    assert body["errors"][0]["source"]["field"] == field
+
+
+def test_a_timestamp_where_a_date_belongs_is_told(client: Client) -> None:
+    body = client.get("/v2/incidents", **{"updated_at[gte]": "2026-01-01T00:00:00Z"}).json()
+    message = "must provide a date in the format yyyy-mm-dd"
+    assert body["errors"][0]["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v2/incidents", {"after": "01ZZZZZZZZZZZZZZZZZZZZZZZZ"}),
+        ("/v2/incidents", {"after": ""}),
+        ("/v2/call_sessions", {"incident_id": "01ZZZZZZZZZZZZZZZZZZZZZZZZ"}),
+        ("/v2/call_transcript_entries", {"call_session_id": "gone"}),
+        ("/v2/users/nobody/notification_methods", {}),
+        ("/v2/status_page_structures/none", {}),
+        ("/v1/postmortem_documents/none/content", {}),
+        ("/v9/incidents", {}),
+        ("/v2/incidents/none", {}),
+    ],
+)
+def test_what_is_not_there_is_a_404(client: Client, path: str, query: dict[str, Any]) -> None:
+    response = client.get(path, **query)
+    assert response.status_code == 404
+    assert response.json()["type"] == "resource_not_found"
+
+
+def test_the_last_page_has_no_after(client: Client) -> None:
+    pages, after = [], {}
+    while True:
+        body = client.ok("/v3/actions", page_size=100, **after)
+        pages.append(body)
+        if "after" not in body["pagination_meta"]:
+            break
+        assert body["pagination_meta"]["after"] == body["actions"][-1]["id"]
+        after = {"after": body["pagination_meta"]["after"]}
+    assert [len(page["actions"]) for page in pages[:-1]] == [100] * (len(pages) - 1)
+    assert 0 < len(pages[-1]["actions"]) <= 100
+
+
+def test_a_trailing_empty_page_is_an_option(start: Start) -> None:
+    _, client = start(trailing_empty_page=True)
+    after = client.ok("/v3/actions", page_size=250)["pagination_meta"]["after"]
+    for _ in range(10):
+        body = client.ok("/v3/actions", page_size=250, after=after)
+        if not body["actions"]:
+            break
+        after = body["pagination_meta"]["after"]
+    assert body["actions"] == []
+    assert "after" not in body["pagination_meta"]
+
+
+def test_an_unpaged_list_has_no_pagination_meta(client: Client) -> None:
+    assert set(client.ok("/v1/severities")) == {"severities"}
+
+
+def test_incidents_leave_out_what_was_not_asked_for(sandbox: Sandbox, client: Client) -> None:
+    every = sandbox.records("incidents")
+    usual = client.all("/v2/incidents", "incidents", page_size=250)
+    assert {i["mode"] for i in usual} == {"standard", "retrospective"}
+    hidden = {"declined", "canceled", "merged"}
+    assert {i["incident_status"]["category"] for i in usual} == set(CATEGORIES) - hidden
+    asked = client.all(
+        "/v2/incidents",
+        "incidents",
+        page_size=250,
+        **{
+            "status_category[one_of]": CATEGORIES,
+            "mode[one_of]": ["standard", "retrospective", "test", "tutorial"],
+        },
+    )
+    assert sorted(i["id"] for i in asked) == sorted(i["id"] for i in every)
+    assert {i["incident_status"]["category"] for i in every} == set(CATEGORIES)
+    assert {i["mode"] for i in every} == {"standard", "retrospective", "test", "tutorial"}
+
+
+def test_incidents_tell_their_total(client: Client) -> None:
+    body = client.ok("/v2/incidents", page_size=1)
+    whole = client.all("/v2/incidents", "incidents", page_size=250)
+    assert body["pagination_meta"]["total_record_count"] == len(whole)
+    assert body["pagination_meta"]["page_size"] == 1
+
+
+@pytest.mark.parametrize("name", ["actions", "follow_ups"])
+def test_modes_of_actions_and_follow_ups(sandbox: Sandbox, client: Client, name: str) -> None:
+    modes = {i["id"]: i["mode"] for i in sandbox.records("incidents")}
+    every = sandbox.records(name)
+    usual = client.all(f"/v3/{name}", name, page_size=250)
+    assert {modes[r["incident_id"]] for r in usual} == {"standard", "retrospective"}
+    together = list(usual)
+    for mode in ("test", "tutorial"):
+        found = client.all(f"/v3/{name}", name, page_size=250, incident_mode=mode)
+        assert {modes[r["incident_id"]] for r in found} <= {mode}
+        together += found
+    assert client.all(f"/v3/{name}", name, page_size=250, incident_mode="stream") == []
+    assert sorted(r["id"] for r in together) == sorted(r["id"] for r in every)
+
+
+def test_orders(client: Client) -> None:
+    for name in ("actions", "follow_ups"):
+        ids = [r["id"] for r in client.all(f"/v3/{name}", name, page_size=250)]
+        assert ids == sorted(ids)
+    newest = client.all("/v2/incidents", "incidents", page_size=250)
+    created = [moment(i["created_at"]) for i in newest]
+    assert created == sorted(created, reverse=True)
+    oldest = client.all("/v2/incidents", "incidents", page_size=250, sort_by="created_at_oldest_first")
+    assert oldest == newest[::-1]
+    runs = client.all("/v2/workflow_runs", "workflow_runs", page_size=50)
+    created = [moment(r["created_at"]) for r in runs]
+    assert created == sorted(created, reverse=True)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def day(text: str) -> str:
+    return moment(text).astimezone(UTC).date().isoformat()
+
+
+@pytest.mark.parametrize("field", ["created_at", "updated_at"])
+@pytest.mark.parametrize("name", ["incidents", "escalations"])
+def test_dates_compare_by_day_both_ends_included(client: Client, name: str, field: str) -> None:
+    path, size = f"/v2/{name}", 50
+    every = client.all(path, name, page_size=size)
+    days = sorted(day(r[field]) for r in every)
+    low, high = days[len(days) // 3], days[2 * len(days) // 3]
+    for operator, value, keeps in (
+        ("gte", low, lambda d: d >= low),
+        ("lte", high, lambda d: d <= high),
+        ("date_range", f"{low}~{high}", lambda d: low <= d <= high),
+    ):
+        found = client.all(path, name, page_size=size, **{f"{field}[{operator}]": value})
+        assert found == [r for r in every if keeps(day(r[field]))]
+        assert 0 < len(found) < len(every)
+
+
+@pytest.mark.parametrize("field", ["created_at", "updated_at"])
+@pytest.mark.parametrize("path", ["/v2/alerts", "/v3/actions", "/v3/follow_ups"])
+def test_moments_compare_exactly_and_ranges_are_half_open(client: Client, path: str, field: str) -> None:
+    name = path.rsplit("/", 1)[-1]
+    every = client.all(path, name, page_size=50)
+    moments = sorted(r[field] for r in every)
+    low, high = (moments[len(moments) // 3], moments[2 * len(moments) // 3])
+    for operator, value, keeps in (
+        ("gte", low, lambda m: m >= moment(low)),
+        ("lte", high, lambda m: m <= moment(high)),
+        ("date_range", f"{low}~{high}", lambda m: moment(low) <= m < moment(high)),
+    ):
+        found = client.all(path, name, page_size=50, **{f"{field}[{operator}]": value})
+        assert found == [r for r in every if keeps(moment(r[field]))]
+        assert 0 < len(found) < len(every)
+
+
+def test_two_filters_hold_both(client: Client) -> None:
+    every = client.all("/v2/alerts", "alerts", page_size=50)
+    since = sorted(a["created_at"] for a in every)[400]
+    found = client.all(
+        "/v2/alerts",
+        "alerts",
+        page_size=50,
+        **{"created_at[gte]": since, "status[one_of]": "resolved"},
+    )
+    assert found == [a for a in every if moment(a["created_at"]) >= moment(since) and a["status"] == "resolved"]
+
+
+def test_incident_filters(sandbox: Sandbox, client: Client) -> None:
+    severity = client.ok("/v1/severities")["severities"][1]["id"]
+    every = client.all("/v2/incidents", "incidents", page_size=250)
+    for operator, keeps in (("one_of", True), ("not_in", False)):
+        found = client.all("/v2/incidents", "incidents", page_size=250, **{f"severity[{operator}]": severity})
+        assert found == [i for i in every if (i.get("severity", {}).get("id") == severity) is keeps]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v2/incident_updates", "incident_updates"),
+        ("/v3/actions", "actions"),
+        ("/v3/follow_ups", "follow_ups"),
+    ],
+)
+def test_what_belongs_to_one_incident(sandbox: Sandbox, client: Client, path: str, name: str) -> None:
+    every = sandbox.records(name)
+    incidents = [i["id"] for i in sandbox.records("incidents") if i["mode"] == "standard"]
+    for incident in incidents[::20]:
+        found = client.all(path, name, page_size=3, incident_id=incident)
+        assert found == [r for r in every if r["incident_id"] == incident]
+
+
+def test_updates_end_with_the_incidents_status(sandbox: Sandbox) -> None:
+    incidents = {i["id"]: i for i in sandbox.records("incidents")}
+    last: dict[str, Any] = {}
+    for update in sandbox.records("incident_updates"):
+        incident = incidents[update["incident_id"]]
+        assert moment(incident["created_at"]) <= moment(update["created_at"])
+        assert moment(update["created_at"]) <= moment(incident["updated_at"])
+        last[update["incident_id"]] = update
+    assert len(last) > 150
+    for incident_id, update in last.items():
+        assert update["new_incident_status"] == incidents[incident_id]["incident_status"]
+
+
+def test_deactivated_users_come_when_asked_for(client: Client) -> None:
+    usual = client.all("/v2/users", "users", page_size=10000)
+    every = client.all("/v2/users", "users", page_size=10000, include_inactive="true")
+    assert all(user["is_active"] for user in usual)
+    assert len(every) == 60 > len(usual) > 40
+
+
+def test_alerts_with_notes_have_notes(client: Client) -> None:
+    noted = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "true"})
+    rest = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "false"})
+    assert 0 < len(noted) < 100
+    assert len(noted) + len(rest) == 800
+    for alert in noted[:5]:
+        notes = client.ok("/v1/alert_notes", alert_id=alert["id"])["alert_notes"]
+        assert notes
+        assert {note["alert_id"] for note in notes} == {alert["id"]}
+    assert client.ok("/v1/alert_notes", alert_id=rest[0]["id"])["alert_notes"] == []
+
+
+def test_past_pauses_come_with_from(client: Client) -> None:
+    path, name = "/v2/on_call_notification_pauses", "on_call_notification_pauses"
+    current = client.all(path, name)
+    every = client.all(path, name, **{"from": "2020-01-01T00:00:00Z"})
+    assert 0 < len(current) < len(every)
+
+
+def test_schedule_entries_page_through_their_window(sandbox: Sandbox, client: Client) -> None:
+    schedule = sandbox.records("schedules")[0]["id"]
+    window = {
+        "schedule_id": schedule,
+        "entry_window_start": "2026-02-01T06:00:00Z",
+        "entry_window_end": "2026-03-15T06:00:00Z",
+    }
+    found: dict[str, list[Any]] = {"final": [], "overrides": [], "scheduled": []}
+    for pages in range(1, 20):  # noqa: B007
+        body = client.ok("/v2/schedule_entries", **window)
+        for name, entries in body["schedule_entries"].items():
+            found[name] += entries
+        if "pagination_meta" not in body:
+            break
+        window["entry_window_start"] = body["pagination_meta"]["after"]
+    assert pages > 2
+    starts = [entry["start_at"] for entry in found["final"]]
+    assert starts == sorted(set(starts))
+    assert (starts[0], found["final"][-1]["end_at"]) == (
+        "2026-02-01T00:00:00Z",
+        "2026-03-15T12:00:00Z",
+    )
+    assert found["overrides"]
+    assert len({e["fingerprint"] for e in found["final"]}) == len(starts) == len(found["scheduled"])
+
+
+def test_next_shifts_come_in_small_pages_only(client: Client) -> None:
+    small = client.ok("/v2/schedules", page_size=25)["schedules"]
+    large = client.ok("/v2/schedules", page_size=26)["schedules"]
+    assert any("next_shifts" in schedule for schedule in small)
+    assert not any("next_shifts" in schedule for schedule in large)
+
+
+def test_credentials_are_there_to_be_left_out(sandbox: Sandbox) -> None:
+    text = str(sandbox.records("alert_sources"))
+    assert "secret_token" in text
+    assert "alert_events_url" in text
+    assert "sandbox-credential" in text
+
+
+def test_every_answer_has_a_date_and_the_limits(client: Client) -> None:
+    for path in ("/v2/incidents", "/v1/severities", "/v9/nothing"):
+        headers = client.get(path).headers
+        parsedate_to_datetime(headers["Date"])
+        limits = "1200, 1200;window=60"
+        if path == "/v2/incidents":
+            limits = "60, 1200;window=60, 60;window=60"
+        assert headers["X-RateLimit-Limit"] == limits
+        assert int(headers["X-RateLimit-Remaining"]) > 0
+        assert int(headers["X-RateLimit-Reset"]) > 0
+
+
+def test_the_date_follows_the_clock_that_was_set(client: Client) -> None:
+    date = parsedate_to_datetime(client.get("/v1/identity").headers["Date"])
+    since = (date - datetime(2026, 3, 2, 10, tzinfo=UTC)).total_seconds()
+    assert 0 <= since < 3600
+
+
+def test_what_was_asked_is_told(start: Start) -> None:
+    sandbox, client = start(incidents=3)
+    client.get("/v2/incidents", page_size=2, nonsense="1")
+    client.get("/v2/users/x/notification_methods")
+    found = sandbox.requests()
+    assert found["total"] == 2
+    assert found["counts"] == {
+        "GET /v2/incidents": 1,
+        "GET /v2/users/{user_id}/notification_methods": 1,
+    }
+    first, second = found["log"]
+    assert (first["path"], first["query"]) == ("/v2/incidents", "page_size=2&nonsense=1")
+    assert (first["status"], second["status"]) == (200, 404)
+    assert first["unknown"] == ["nonsense"]
+    sandbox.reset()
+    assert sandbox.requests()["total"] == 0
+
+
+def test_strict_refuses_unknown_parameters(start: Start) -> None:
+    _, client = start(strict=True, incidents=3)
+    assert client.get("/v2/incidents", nonsense="1").status_code == 422
+    assert client.get("/v2/incidents", page_size=1).status_code == 200
+
+
+def test_records_can_be_put_and_deleted(start: Start) -> None:
+    sandbox, client = start(incidents=5)
+    incident = sandbox.records("incidents")[2]
+    sandbox.put("incidents", [{**incident, "name": "renamed"}])
+    new = {**incident, "id": "brand-new", "updated_at": "2026-03-01T00:00:00Z"}
+    sandbox.put("incidents", [new])
+    found = {i["id"]: i for i in sandbox.records("incidents")}
+    assert len(found) == 6
+    assert found[incident["id"]]["name"] == "renamed"
+    sessions = {"incident_id": "brand-new"}
+    assert client.get("/v2/call_sessions", **sessions).status_code == 200
+    assert sandbox.delete("incidents", ["brand-new", "never was"]) == 1
+    assert client.get("/v2/call_sessions", **sessions).status_code == 404
+    field = sandbox.records("custom_fields")[0]["id"]
+    parent = {"custom_field_id": field}
+    sandbox.put("custom_field_options", [{"id": "o", "value": "v", "sort_key": 1, **parent}])
+    options = client.all("/v1/custom_field_options", "custom_field_options", **parent)
+    assert options[-1]["id"] == "o"
+
+
+def test_an_action_that_changed_keeps_its_incidents_mode(start: Start) -> None:
+    sandbox, client = start(incidents=100)
+    hidden = client.all("/v3/actions", "actions", incident_mode="test")
+    sandbox.put("actions", hidden)
+    assert client.all("/v3/actions", "actions", incident_mode="test") == hidden
+    ids = {r["id"] for r in client.all("/v3/actions", "actions", page_size=250)}
+    assert ids.isdisjoint(r["id"] for r in hidden)
+
+
+def test_latency_comes_before_each_answer(start: Start) -> None:
+    _, client = start(incidents=3, latency=80.0)
+    response = client.get("/v1/severities")
+    assert 0.08 <= response.elapsed.total_seconds() < 1.0

@@ -1,0 +1,69 @@
+"""Token buckets: what they let through, and what their headers tell."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from integration_tests.sandbox.limits import Bucket, Limits
+
+from .conftest import Start
+
+
+def test_a_bucket_lets_its_size_through_and_then_its_rate(start: Start) -> None:
+    _, client = start(incidents=3, buckets=True, limit=10, rate=20)
+    began = time.monotonic()
+    statuses = []
+    while time.monotonic() - began < 1.0:
+        statuses.append(client.get("/v1/severities").status_code)
+        time.sleep(0.01)
+    passed = time.monotonic() - began
+    through = statuses.count(200)
+    assert set(statuses) == {200, 429}
+    assert abs(through - (10 + 20 * passed)) <= 3
+
+
+def test_a_429_says_how_long_to_wait(start: Start) -> None:
+    _, client = start(incidents=3, buckets=True, incidents_limit=2, incidents_rate=0.5)
+    answers = [client.get("/v2/incidents") for _ in range(3)]
+    assert [a.status_code for a in answers] == [200, 200, 429]
+    last = answers[-1]
+    assert last.headers["Retry-After"] == "2"
+    assert last.json()["type"] == "too_many_requests"
+    assert last.json()["errors"][0]["code"] == "rate_limit_reached"
+    assert [a.headers["X-RateLimit-Remaining"] for a in answers] == ["1", "0", "0"]
+    assert [a.headers["X-RateLimit-Used"] for a in answers] == ["1", "2", "2"]
+    assert last.headers["X-RateLimit-Limit"] == "2, 1200;window=60, 2;window=4"
+    assert 0 <= int(last.headers["X-RateLimit-Reset"]) - time.time() <= 5
+    # Another path has only the key's bucket, which the refused request did not touch.
+    assert client.get("/v1/severities").headers["X-RateLimit-Remaining"] == "1197"
+
+
+def test_a_reset_fills_the_buckets(start: Start) -> None:
+    sandbox, client = start(incidents=3, buckets=True, limit=1, rate=0.01)
+    assert [client.get("/v1/severities").status_code for _ in range(2)] == [200, 429]
+    sandbox.reset()
+    assert client.get("/v1/severities").status_code == 200
+
+
+def test_limits_change_while_serving(start: Start) -> None:
+    sandbox, client = start(incidents=3)
+    sandbox.config(buckets=True, limit=5, rate=1)
+    headers = client.get("/v1/severities").headers
+    assert headers["X-RateLimit-Limit"] == "5, 5;window=5"
+
+
+def test_another_client_takes_its_part() -> None:
+    bucket = Bucket(size=10, rate=4, others=3, tokens=0, at=100.0)
+    bucket.refill(102.0)
+    assert bucket.tokens == pytest.approx(2.0)
+    bucket.others = 8
+    bucket.refill(110.0)
+    assert bucket.tokens == 0.0
+
+
+def test_no_headers_when_they_cannot_be_determined() -> None:
+    limits = Limits(enforced=False, key=Bucket(1, 1), paths={})
+    limits.headers_sent = False
+    assert limits.take("/v2/incidents") == (0.0, [])

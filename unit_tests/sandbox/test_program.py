@@ -1,0 +1,54 @@
+"""The program, as others start it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from integration_tests.sandbox import Options, Sandbox
+from integration_tests.sandbox.__main__ import _parser
+from integration_tests.sandbox.server import arguments
+
+from .conftest import Client
+
+
+def test_it_serves_from_a_process_of_its_own() -> None:
+    began = time.monotonic()
+    with Sandbox(process=True, incidents=4, key="another", forbid=["users.view"]) as sandbox:
+        # 1.5 s on a machine that has nothing else to do.
+        assert time.monotonic() - began < 10
+        client = Client(sandbox)
+        assert client.ok("/v2/incidents", **{"mode[one_of]": "standard"})["incidents"]
+        assert client.get("/v2/users").status_code == 403
+        assert sandbox.pid
+        url = sandbox.url
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=1)
+
+
+def test_the_command_line_has_every_option() -> None:
+    options = Options(incidents=3, buckets=True, rate_headers=False, fault=["500", "429:nth=2"], now="2026-01-01")
+    parsed = vars(_parser().parse_args(arguments(options)))
+    assert {k: v for k, v in parsed.items() if k not in ("host", "port")} == vars(options)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["--data", "does-not-exist"], ["--now", "soon"], ["--fault", "nonsense"], ["--incidents", "x"]],
+)
+def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "integration_tests.sandbox", *wrong],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
