@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _CHANGEABLE = {f.name for f in fields(Options)} - {
     "data", "seed", "now", "incidents", "updates", "actions", "follow_ups", "alerts",
-    "escalations", "users", "custom_fields", "plain", "round_times", "attachments",
+    "escalations", "users", "custom_fields", "plain", "preload", "round_times", "attachments",
 }  # fmt: skip
 _LIMITS = {
     "buckets", "limit", "rate", "incidents_limit", "incidents_rate", "other_client",

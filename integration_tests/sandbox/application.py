@@ -13,6 +13,7 @@ from .churn import Churn
 from .company import Company
 from .contract import Contract
 from .faults import Faults
+from .lists import RecordList
 from .options import Options
 from .recorded import RecordedAccount
 from .times import Clock
@@ -33,6 +34,10 @@ class Application:
         self.faults = Faults(options.fault, options.seed)
         self.api.fault = self.faults
         self.churn = Churn(self.account, options, clock)
+        if options.preload:
+            for records in self.account.lists.values():
+                if isinstance(records, RecordList):
+                    records.preload()
         self._admin: Starlette = make_admin(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

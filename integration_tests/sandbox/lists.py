@@ -189,9 +189,18 @@ class RecordList:
         if row is None:
             row = self.source.make(handle)
             if self._rows_bytes < _CACHE_BYTES:
+                # A copy as long as the record: orjson's own keeps the whole of its buffer.
+                row = bytes(memoryview(row))
                 self._rows[handle] = row
                 self._rows_bytes += len(row) + 100
         return row
+
+    def preload(self) -> None:
+        """Make the records now, as many as are kept."""
+        for handle in range(self._count):
+            if self._rows_bytes >= _CACHE_BYTES:
+                break
+            self.row(handle)
 
     def record(self, handle: int) -> Record:
         found: Record = orjson.loads(self.row(handle))

@@ -29,6 +29,7 @@ class Options:
     attachments: int = option(3, "most attachments an incident has")
     plain: bool = option(False, "small alerts and updates: required fields only")
     round_times: int = option(0, "round creation times down to multiples of so many seconds, so that many are the same")
+    preload: bool = option(False, "make and serialise the records before the first request")
     latency: float = option(0.0, "milliseconds before each answer")
     forbid: list[str] = field(
         default_factory=list,

@@ -12,6 +12,7 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from integration_tests.sandbox import Sandbox
 from integration_tests.sandbox.contract import Contract, Endpoint
+from integration_tests.sandbox.walk import parents_of
 
 from .conftest import Client
 
@@ -24,27 +25,6 @@ _formats = FormatChecker(formats=())
 @_formats.checks("date-time", raises=ValueError)
 def _is_moment(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-
-
-def parents_of(sandbox: Sandbox, endpoint: Endpoint) -> list[dict[str, str]]:
-    """Some parents to ask for: none are needed for most lists."""
-    if not endpoint.parents:
-        return [{}]
-    *above, (parameter, name) = endpoint.parents
-    found = sandbox.snapshot(name)
-    chosen = list(zip(found["records"], found.get("parents", [{}] * found["count"]), strict=True))
-    if name == "incidents":
-        chosen = chosen[::7]
-    elif name == "alerts":
-        chosen = chosen[::20]
-    else:
-        chosen = chosen[:25]
-    made = []
-    for record, parents in chosen:
-        outer = list(parents.values())[-len(above) :] if above else []
-        names = [p for p, _ in above]
-        made.append({**dict(zip(names, outer, strict=True)), parameter: record["id"]})
-    return made
 
 
 def ask(endpoint: Endpoint, parents: dict[str, str]) -> tuple[str, dict[str, Any]]:
