@@ -73,6 +73,7 @@ class Sync:
         self._gone: dict[str, int] = {}
         self._rows: dict[str, NestedRows] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._workers: Workers | None = None
         self._stopping = False
 
     def run(self) -> Iterator[Event]:
@@ -85,7 +86,7 @@ class Sync:
             Interrupted: `stop` was called.
         """
         loop = self._loop = asyncio.new_event_loop()
-        workers = Workers(self._config.num_workers)
+        workers = self._workers = Workers(self._config.num_workers)
         self._reader = Reader(workers)
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_AHEAD)
         self._stop = asyncio.Event()
@@ -111,6 +112,8 @@ class Sync:
         """Ends the sync: no more pages. May be called from a signal handler."""
         self._stopping = True
         self._client.stop()
+        if self._workers:
+            self._workers.stop()
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
