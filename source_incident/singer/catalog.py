@@ -124,7 +124,7 @@ def select(singer: Mapping[str, Any], discovered: AirbyteCatalog) -> Selection:
         if selected:
             chosen.add(name)
         stream = known[name]
-        keys = [path[0] for path in stream.source_defined_primary_key or []]
+        keys = _keys(stream)
         schema = entry.get("schema") or stream.json_schema
         if not isinstance(schema, Mapping) or not isinstance(schema.get("properties"), Mapping):
             raise CatalogError(f"catalog: the schema of the stream {name!r} has no properties. Run --discover again")
@@ -136,7 +136,7 @@ def select(singer: Mapping[str, Any], discovered: AirbyteCatalog) -> Selection:
         schemas[name] = schema
         lost = [path for path in metadata if not _leads_somewhere(schema, path)]
         if lost:
-            warnings.append(f"catalog: {name}: the breadcrumb {'.'.join(lost[0])} leads nowhere, it is ignored")
+            warnings.append(f"catalog: {name}: the breadcrumb {'.'.join(lost[0])!r} leads nowhere, it is ignored")
         configured = _stream_of(entry, of_stream, stream)
         configured.json_schema = _pruned(schema, metadata, frozenset(keys), ())
         streams.append(_configured_of(configured, name, entry, of_stream, stream))
@@ -148,6 +148,7 @@ def select(singer: Mapping[str, Any], discovered: AirbyteCatalog) -> Selection:
 def _airbyte_selection(configured: list[ConfiguredAirbyteStream], discovered: AirbyteCatalog) -> Selection:
     known = {stream.name: stream for stream in discovered.streams}
     schemas: dict[str, Mapping[str, Any]] = {}
+    warnings: list[str] = []
     for item in configured:
         name = item.stream.name
         if name not in known:
@@ -156,14 +157,26 @@ def _airbyte_selection(configured: list[ConfiguredAirbyteStream], discovered: Ai
             )
         if name in schemas:
             raise CatalogError(f"catalog: the stream {name!r} is there twice. Leave one of them")
-        if not (item.stream.json_schema or {}).get("properties"):
-            item.stream.json_schema = dict(known[name].json_schema)
-        schemas[name] = known[name].json_schema
-    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(schemas), schemas)
+        whole = known[name].json_schema
+        columns = (item.stream.json_schema or {}).get("properties")
+        if not isinstance(columns, Mapping) or not columns:
+            item.stream.json_schema = dict(whole)
+        elif missing := [key for key in _keys(known[name]) if key not in columns]:
+            warnings.append(
+                f"catalog: {name}: its schema lacks its key {', '.join(missing)}, which is read all the same"
+            )
+            keys = {key: whole["properties"][key] for key in missing}
+            item.stream.json_schema = {**item.stream.json_schema, "properties": {**keys, **columns}}
+        schemas[name] = whole
+    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(schemas), schemas, warnings)
+
+
+def _keys(stream: AirbyteStream) -> list[str]:
+    return [path[0] for path in stream.source_defined_primary_key or []]
 
 
 def _discovered_entry(stream: AirbyteStream, on_by_default: bool) -> dict[str, Any]:
-    keys = [path[0] for path in stream.source_defined_primary_key or []]
+    keys = _keys(stream)
     of_stream: dict[str, Any] = {
         "inclusion": "available",
         "selected-by-default": on_by_default,
@@ -221,7 +234,7 @@ def _stream_of(
     schema = copy.deepcopy(dict(entry.get("schema") or (known.json_schema if known else {})))
     kept = of_stream.get("airbyte")
     if isinstance(kept, Mapping) and isinstance(kept.get("stream"), Mapping):
-        return _airbyte_stream({**kept["stream"], "json_schema": schema})
+        return _airbyte_stream({**kept["stream"], "name": _name(entry), "json_schema": schema})
     if known:
         stream = copy.copy(known)
         stream.json_schema = schema
@@ -270,8 +283,7 @@ def _configured_of(
         )
     kept = of_stream.get("airbyte")
     if isinstance(kept, Mapping) and "sync_mode" in kept:
-        schema = stream.json_schema
-        configured = _configured({**kept, "stream": {**kept["stream"], "json_schema": schema}})
+        configured = _configured({**kept, "stream": AirbyteStreamSerializer.dump(stream)})
         configured.sync_mode = mode
         return configured
     return _default_configured(stream, mode)

@@ -431,16 +431,44 @@ def test_a_catalog_that_cannot_be_used_is_one_clear_line(given_document: Any, sa
     assert said in refused(given_document)
 
 
-def test_an_airbyte_catalog_whose_schema_dropped_the_key_is_refused() -> None:
+def test_an_airbyte_catalog_whose_schema_dropped_the_key_gets_it_back_with_a_warning() -> None:
     catalog = configured()
-    del catalog["streams"][0]["stream"]["json_schema"]["properties"]["id"]
-    assert "lacks its key id" in refused(catalog)
+    catalog["streams"][0]["stream"]["json_schema"]["properties"].pop("id")
+    selection = read_catalog(catalog, DISCOVERED)
+    assert columns(selection).keys() == SCHEMA["properties"].keys()
+    (warning,) = selection.warnings
+    assert "incidents" in warning
+    assert "key id" in warning
 
 
-def test_an_airbyte_catalog_that_wants_incremental_where_it_cannot_be_is_refused() -> None:
-    catalog = configured("severities", sync_mode="incremental")
-    catalog["streams"][0]["stream"]["json_schema"] = {}
-    assert "severities" in refused(catalog)
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"sync_mode": "full_refresh"},
+        {"sync_mode": 1, "stream": 2},
+        {"stream": {}},
+        {"stream": {"name": 1}},
+        5,
+        {"stream": []},
+    ],
+)
+def test_what_is_kept_of_airbyte_may_be_anything(kept: Any) -> None:
+    catalog = document()
+    of_stream(catalog)["airbyte"] = kept
+    usable_or_refused(catalog)
+
+
+def test_what_is_kept_of_airbyte_does_not_rename_the_stream() -> None:
+    catalog = document()
+    of_stream(catalog)["airbyte"] = {"stream": {"name": "severities", "supported_sync_modes": ["full_refresh"]}}
+    assert names(select(catalog, DISCOVERED)) == ["incidents", "severities"]
+
+
+@pytest.mark.parametrize("properties", [[], ["id"], "id", None, 5])
+def test_an_airbyte_schema_whose_properties_are_no_object_means_all_columns(properties: Any) -> None:
+    catalog = configured()
+    catalog["streams"][0]["stream"]["json_schema"] = {"properties": properties}
+    assert columns(read_catalog(catalog, DISCOVERED)) == SCHEMA["properties"]
 
 
 def test_an_airbyte_stream_without_columns_means_all_of_them() -> None:
@@ -456,14 +484,16 @@ def usable_or_refused(given_document: Any) -> None:
     try:
         selection = read_catalog(given_document, DISCOVERED)
     except CatalogError as error:
-        assert str(error).startswith("catalog: ")
-        assert "\n" not in str(error)
+        said = str(error)
     else:
+        said = "catalog: "
         assert isinstance(selection.catalog, ConfiguredAirbyteCatalog)
         for item in selection.catalog.streams:
             assert item.stream.json_schema["properties"].keys()
             assert isinstance(item.sync_mode, SyncMode)
         ConfiguredAirbyteCatalogSerializer.dump(selection.catalog)
+    assert said.startswith("catalog: ")
+    assert "\n" not in said
 
 
 @given(json_values)
@@ -481,7 +511,7 @@ VALUES = (
     | st.lists(
         st.fixed_dictionaries(
             {
-                "breadcrumb": st.lists(st.sampled_from(["properties", "id", "lead", "items"]) | json_values, max_size=3),
+                "breadcrumb": st.lists(st.sampled_from(["properties", "id", "lead"]) | json_values, max_size=3),
                 "metadata": json_objects
                 | st.dictionaries(
                     st.sampled_from(
