@@ -73,8 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         document = fetch(None if options.newest else PINNED_VERSION)
     found = findings(document)
     print(
-        f"{len(STREAMS)} streams against version {document.version} "
-        f"(pinned: {PINNED_VERSION}): {len(found)} findings"
+        f"{len(STREAMS)} streams against version {document.version} (pinned: {PINNED_VERSION}): {len(found)} findings"
     )
     print("".join(f"  {finding}\n" for finding in found), end="")
     return 1 if found else 0

@@ -148,8 +148,7 @@ def _section(stream: type[IncidentStream]) -> str:
     if not stream.selected_by_default:
         facts.append("- Off by default")
     columns = "".join(
-        f"| `{column}` | {_type(described)} |\n"
-        for column, described in sorted(schema["properties"].items())
+        f"| `{column}` | {_type(described)} |\n" for column, described in sorted(schema["properties"].items())
     )
     return (
         f"### {name}\n\n{inspect.getdoc(stream)}\n\n"

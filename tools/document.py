@@ -128,9 +128,7 @@ def _download(version: str | None, folder: Path) -> Path:
     requirement = PACKAGE if version is None else f"{PACKAGE}=={version}"
     arguments = ["download", "--quiet", "--disable-pip-version-check"]
     arguments += ["--no-deps", "--no-binary", ":all:", "--dest", str(folder), requirement]
-    result = subprocess.run(
-        [*_pip(), *arguments], capture_output=True, text=True, timeout=300, check=False
-    )
+    result = subprocess.run([*_pip(), *arguments], capture_output=True, text=True, timeout=300, check=False)
     archives = sorted(folder.glob("*.tar.gz"))
     if result.returncode or not archives:
         raise DocumentError(f"pip could not download {requirement}:\n{result.stderr.strip()}")

@@ -14,9 +14,7 @@ _LIMITS = ("minItems", "maxItems", "minLength", "maxLength", "pattern")
 
 def facts(document: Document) -> dict[str, Any]:
     """What can be read (`endpoints`, by path) and the schemas of the answers (`schemas`)."""
-    endpoints = {
-        path: _endpoint(document, operation) for path, operation in document.operations.items()
-    }
+    endpoints = {path: _endpoint(document, operation) for path, operation in document.operations.items()}
     return {
         "version": document.version,
         "endpoints": endpoints,
@@ -26,10 +24,7 @@ def facts(document: Document) -> dict[str, Any]:
 
 def parameters(document: Document, operation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What an operation can be asked with, by name: where it goes, its type and its limits."""
-    return {
-        parameter["name"]: _parameter(document, parameter)
-        for parameter in operation.get("parameters", [])
-    }
+    return {parameter["name"]: _parameter(document, parameter) for parameter in operation.get("parameters", [])}
 
 
 def _endpoint(document: Document, operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,9 +69,7 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         return {"$ref": f"#/schemas/{reference_name(schema)}"}
     result = {name: schema[name] for name in _SCHEMA_FACTS + _LIMITS if name in schema}
     if "properties" in schema:
-        result["properties"] = {
-            name: _schema(value) for name, value in schema["properties"].items()
-        }
+        result["properties"] = {name: _schema(value) for name, value in schema["properties"].items()}
     if "items" in schema:
         result["items"] = _schema(schema["items"])
     if isinstance(schema.get("additionalProperties"), Mapping):

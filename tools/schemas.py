@@ -85,8 +85,7 @@ def key_of(stream: type[IncidentStream]) -> list[str]:
 def files(document: Document) -> dict[Path, str]:
     """Every generated file: its path and what it should hold."""
     made = {
-        SCHEMAS / f"{stream_name(stream)}.json": jsonfile.dumps(stream_schema(document, stream))
-        for stream in STREAMS
+        SCHEMAS / f"{stream_name(stream)}.json": jsonfile.dumps(stream_schema(document, stream)) for stream in STREAMS
     }
     made[CONTRACT] = jsonfile.dumps(facts(document))
     return made
@@ -137,9 +136,7 @@ def _parent_keys(stream: type[IncidentStream]) -> list[str]:
     return keys
 
 
-def _record(
-    document: Document, stream: type[IncidentStream], body: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def _record(document: Document, stream: type[IncidentStream], body: Mapping[str, Any]) -> Mapping[str, Any]:
     if stream.records_at is None:
         return body
     found = document.resolve(body["properties"][stream.records_at])
@@ -190,9 +187,7 @@ def _object(
     result: Schema = {"type": _types("object", nullable), "additionalProperties": True}
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
-        result["additionalProperties"] = _convert(
-            document, values, where=f"{where}.*", nullable=True, inside=inside
-        )
+        result["additionalProperties"] = _convert(document, values, where=f"{where}.*", nullable=True, inside=inside)
     if "properties" in schema:
         result["properties"] = {
             name: _convert(

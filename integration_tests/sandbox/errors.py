@@ -75,5 +75,7 @@ def too_many() -> ApiError:
     return ApiError(429, "too_many_requests", "rate_limit_reached", "The rate limit of this key is exceeded")
 
 
-def internal() -> ApiError:
-    return ApiError(500, "api_error", "api_error", "Something went wrong")
+def unsupported(field: str) -> ApiError:
+    """The API has it, the sandbox does not: better told than ignored."""
+    message = f"The sandbox does not implement {field}"
+    return ApiError(501, "sandbox_error", "not_implemented", message, field=field)

@@ -96,7 +96,7 @@ class Pace:
                 if bucket.limit == binding:
                     bucket.refill(now)
                     # What is under way may not be counted in `remaining` yet. Others may use the key as well.
-                    bucket.tokens = min(bucket.tokens, remaining - bucket.in_flight)
+                    bucket.tokens = remaining - bucket.in_flight
 
     def abandoned(self, endpoint: str) -> None:
         """A request ended without an answer."""

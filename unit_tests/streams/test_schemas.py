@@ -75,9 +75,7 @@ def test_a_schema_says_types_and_nothing_that_the_vendor_may_widen(stream: Decla
     schema.pop("$schema")
     said = {keyword for _, subschema in subschemas(schema) for keyword in subschema}
     assert said <= {"type", "format", "properties", "items", "additionalProperties"}
-    assert {
-        subschema["format"] for _, subschema in subschemas(schema) if "format" in subschema
-    } <= {"date-time"}
+    assert {subschema["format"] for _, subschema in subschemas(schema) if "format" in subschema} <= {"date-time"}
 
 
 @every_stream
@@ -131,9 +129,7 @@ def test_the_known_credentials_are_declared() -> None:
     assert {"secret_token", "alert_events_url"} <= set(BY_NAME["alert_sources"].credentials)
 
 
-@pytest.mark.parametrize(
-    "stream", [stream for stream in STREAMS if issubclass(stream, CursorStream)]
-)
+@pytest.mark.parametrize("stream", [stream for stream in STREAMS if issubclass(stream, CursorStream)])
 def test_a_cursor_is_a_column_that_is_never_null(stream: type[CursorStream]) -> None:
     assert types(schema_of(stream)["properties"][str(stream.cursor_field)]) == {"string"}
 

@@ -32,9 +32,7 @@ def changed(
 
 
 def parameter(operation: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(
-        entry for entry in operation["parameters"] if entry["name"] == name
-    )
+    found: dict[str, Any] = next(entry for entry in operation["parameters"] if entry["name"] == name)
     return found
 
 
@@ -63,13 +61,9 @@ def test_a_deprecated_list_is_found(document: Document) -> None:
     assert contract.findings(new) == ["teams: /v3/teams is deprecated"]
 
 
-def test_an_exception_that_is_gone_is_found(
-    document: Document, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_exception_that_is_gone_is_found(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract, "UNREAD", {**contract.UNREAD, "/v1/faxes": "nobody has one"})
-    assert contract.findings(document) == [
-        "/v1/faxes: an exception that the document does not have"
-    ]
+    assert contract.findings(document) == ["/v1/faxes: an exception that the document does not have"]
 
 
 def test_a_new_field_is_found(document: Document) -> None:
@@ -82,9 +76,7 @@ def test_a_new_field_is_found(document: Document) -> None:
 
 
 def test_a_field_that_is_gone_is_found(document: Document) -> None:
-    new = changed(
-        document, schema="SecretV2", change=lambda schema: schema["properties"].pop("name")
-    )
+    new = changed(document, schema="SecretV2", change=lambda schema: schema["properties"].pop("name"))
     assert contract.findings(new) == ["secrets: name: the document has it no more"]
 
 
@@ -97,9 +89,7 @@ def test_another_type_is_found(document: Document) -> None:
 
 
 def test_another_nullability_is_found(document: Document) -> None:
-    new = changed(
-        document, schema="SecretV2", change=lambda schema: schema["required"].remove("name")
-    )
+    new = changed(document, schema="SecretV2", change=lambda schema: schema["required"].remove("name"))
     assert contract.findings(new) == ["secrets: name: type is ['null', 'string'], was string"]
 
 

@@ -41,9 +41,7 @@ def test_a_childs_scopes_name_its_parents_too() -> None:
 def test_replication_is_told_apart() -> None:
     assert docs.replication(BY_NAME["severities"]) == "full table"
     assert docs.replication(BY_NAME["incidents"]) == "incremental by `updated_at`"
-    assert docs.replication(BY_NAME["incident_updates"]) == (
-        "incremental by `created_at`, compared by the connector"
-    )
+    assert docs.replication(BY_NAME["incident_updates"]) == ("incremental by `created_at`, compared by the connector")
     assert docs.replication(BY_NAME["alert_notes"]) == "incremental by parent, `alerts`"
     assert docs.replication(BY_NAME["schedule_overrides"]) == "full table, for each of `schedules`"
 
