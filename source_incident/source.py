@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -113,9 +114,30 @@ class SourceIncident(AbstractSource):
             if isinstance(identity, dict) and isinstance(identity.get("name"), str):
                 logger.info("The API key is %r", client.scrub(identity["name"]))
             client.get("/v2/incidents", {"page_size": 1})
+            unreadable = self._unreadable(parsed, client)
         except (ConfigError, ApiError) as error:
             return False, str(error)
+        for name, refusal in unreadable.items():
+            logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, refusal.message)
         return True, None
+
+    def _unreadable(self, config: Config, client: Client) -> dict[str, ForbiddenError]:
+        """The default streams that the key may not read: one small request for each list."""
+        probed = [
+            stream
+            for stream in self._streams(config, client).values()
+            if stream.selected_by_default and not isinstance(stream, ChildStream)
+        ]
+        refused = {}
+        with ThreadPoolExecutor(config.num_workers) as executor:
+            for stream, probe in [(stream, executor.submit(stream.probe)) for stream in probed]:
+                try:
+                    probe.result()
+                except ForbiddenError as error:
+                    refused[stream.name] = error
+                except NotFoundError:
+                    pass  # the account has no such feature
+        return refused
 
     def default_catalog(self, config: Mapping[str, Any]) -> ConfiguredAirbyteCatalog:
         """The catalog of all streams that are on by default, incremental where they can be."""
@@ -170,6 +192,7 @@ class SourceIncident(AbstractSource):
         counts: Counter[str] = Counter()
         totals: Counter[str] = Counter()
         failed: list[str] = []
+        refused = ""
         started_at = time.monotonic()
         self._sync = Sync(client, parsed, streams, selected)
         try:
@@ -202,7 +225,11 @@ class SourceIncident(AbstractSource):
                         failed.append(name)
                         logger.debug("%s failed", name, exc_info=event.error)
                         yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
-                        yield _traced(name, event.error).as_airbyte_message()
+                        if not isinstance(event.error, AuthenticationError):
+                            yield _traced(name, event.error).as_airbyte_message()
+                        elif not refused:
+                            # It is the same for every stream: said once, at the end.
+                            refused = event.error.message
         finally:
             client.close()
             logger.info(
@@ -213,6 +240,10 @@ class SourceIncident(AbstractSource):
                 client.retries,
                 client.waited,
                 time.monotonic() - started_at,
+            )
+        if refused:
+            raise AirbyteTracedException(
+                message=refused, internal_message=refused, failure_type=FailureType.config_error
             )
         if failed:
             # The platform takes the exit code; what is wrong with each stream has been told by its own trace.

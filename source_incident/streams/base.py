@@ -231,6 +231,14 @@ class IncidentStream(HttpStream, ABC):
             total=_total(body),
         )
 
+    def probe(self) -> None:
+        """Asks for one record, to see whether the list may be read.
+
+        Raises:
+            ApiError: it may not, or the client raises.
+        """
+        self._client.get(self.endpoint, {**self.query, **({"page_size": 1} if self.page_size else {})})
+
     def page_token(self, after: str | None) -> Mapping[str, Any] | None:
         """The query parameters that ask for the page that starts at `after`."""
         return {self.after_parameter: after} if after else None

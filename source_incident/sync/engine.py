@@ -89,6 +89,7 @@ class Sync:
         workers = self._workers = Workers(self._config.num_workers)
         self._reader = Reader(workers)
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_AHEAD)
+        self._turn = asyncio.Lock()
         self._stop = asyncio.Event()
         main = loop.create_task(self._read_all())
         try:
@@ -176,7 +177,7 @@ class Sync:
             if item.stream.name not in self._over:
                 await self._start(item)
                 self._over.add(item.stream.name)
-                await self._events.put(Finished(item.stream.name))
+                await self._tell(Finished(item.stream.name))
 
     async def _read_pass(self, tree: Node, one: Pass) -> None:
         rows = self._rows.get(tree.stream.name)
@@ -339,15 +340,23 @@ class Sync:
 
     # Telling
 
+    async def _tell(self, event: Event) -> None:
+        """Hands an event out, after those that were told before it.
+
+        A full queue lets whoever comes when a place gets free pass those that wait for one; the lock does not.
+        """
+        async with self._turn:
+            await self._events.put(event)
+
     async def _start(self, item: Selected | None) -> None:
         if item and item.stream.name not in self._started:
             self._started.add(item.stream.name)
-            await self._events.put(Started(item.stream.name))
+            await self._tell(Started(item.stream.name))
 
     async def _hand_out(self, item: Selected, records: list[Record]) -> None:
         if records and item.stream.name not in self._over:
             await self._start(item)
-            await self._events.put(Records(item.stream.name, records))
+            await self._tell(Records(item.stream.name, records))
 
     async def _checkpoint(self, tree: Node, one: Pass, after: str | None, nested: NestedColumns) -> None:
         began = one.began or self._reader.began
@@ -360,7 +369,7 @@ class Sync:
                 item.progress.places[mode] = place.reached(after, one.since, began) if after else place.finished(began)
             if item is tree.selected:
                 item.progress.nested_pages.update(nested.pages())
-            await self._events.put(Checkpoint(name, item.progress.state()))
+            await self._tell(Checkpoint(name, item.progress.state()))
 
     async def _fail(self, item: Selected, error: Exception) -> None:
         name = item.stream.name
@@ -368,7 +377,7 @@ class Sync:
             return
         self._over.add(name)
         if item.optional and isinstance(error, ForbiddenError | NotFoundError) and name not in self._started:
-            await self._events.put(LeftOut(name, str(error)))
+            await self._tell(LeftOut(name, str(error)))
             return
         await self._start(item)
-        await self._events.put(Failed(name, error))
+        await self._tell(Failed(name, error))
