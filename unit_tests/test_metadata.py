@@ -91,7 +91,7 @@ print("\\n".join(sorted({name.partition(".")[0] for name in sys.modules})))
         text=True,
         check=True,
     )
-    modules = set(ran.stdout.split())
+    modules = set(ran.stderr.split())
     assert {"airbyte_cdk", "source_incident"} <= modules
     distributions = packages_distributions()
     loaded = {canonicalize_name(name) for module in modules for name in distributions.get(module, [])}
