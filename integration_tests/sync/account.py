@@ -1,0 +1,100 @@
+"""What a sync of the sandbox's account has to come to."""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from integration_tests.sandbox import Sandbox
+from source_incident.streams import STREAMS
+from source_incident.streams.base import ChildStream
+
+Record = dict[str, Any]
+DEFAULT_MODES = ("standard", "retrospective")
+# By incident: they are of the modes that their incident is of.
+OF_MODES = ("actions", "follow_ups")
+NESTED = {"attachments": "incident_attachments", "updates": "incident_updates", "actions": "actions"}
+# A list that the sandbox calls otherwise.
+LISTS = {"status_page_response_incidents": "status_page_incident_response_incidents"}
+
+
+def expected(
+    sandbox: Sandbox, streams: Iterable[str], modes: tuple[str, ...] = DEFAULT_MODES
+) -> dict[str, list[Record]]:
+    """The records that a full read of these streams gives, from what the sandbox holds."""
+    return Account(sandbox, modes).of(streams)
+
+
+class Account:
+    """What the sandbox holds at one moment, as far as it was asked for."""
+
+    def __init__(self, sandbox: Sandbox, modes: tuple[str, ...] = DEFAULT_MODES) -> None:
+        self._sandbox = sandbox
+        self._modes = modes
+        self._lists: dict[str, list[Record]] = {}
+
+    def of(self, streams: Iterable[str]) -> dict[str, list[Record]]:
+        return {name: self.stream(name) for name in streams}
+
+    def stream(self, name: str) -> list[Record]:
+        declared = declarations()[name]
+        if declared.records_at is None:
+            raise ValueError(f"{name} is no list")
+        records = copy.deepcopy(self._list(name))
+        if name == "incidents":
+            records = [record for record in records if record.get("mode") in self._modes]
+            self._nest(records)
+        elif name in OF_MODES:
+            records = self._of_modes(records)
+        elif name == "schedules":
+            # The API gives these in pages of 25 and fewer only.
+            for record in records:
+                record.pop("next_shifts", None)
+        for path in declared.credentials:
+            for record in records:
+                _remove(record, path.split("."))
+        return records
+
+    def _list(self, name: str) -> list[Record]:
+        if name not in self._lists:
+            held = self._sandbox.snapshot(LISTS.get(name, name))
+            declared = declarations()[name]
+            records = held["records"]
+            if issubclass(declared, ChildStream):
+                for record, parents in zip(records, held.get("parents", [{}] * len(records)), strict=True):
+                    for parameter, id_ in parents.items():
+                        record.setdefault(declared.parent_key if len(parents) == 1 else parameter, id_)
+            self._lists[name] = records
+        return self._lists[name]
+
+    def _of_modes(self, records: list[Record]) -> list[Record]:
+        mode_of = {incident["id"]: incident.get("mode") for incident in self._list("incidents")}
+        return [record for record in records if mode_of.get(record["incident_id"]) in self._modes]
+
+    def _nest(self, incidents: list[Record]) -> None:
+        for column, name in NESTED.items():
+            rows: dict[str, list[Record]] = defaultdict(list)
+            for row in self._list(name):
+                rows[row["incident_id"]].append(row)
+            for incident in incidents:
+                incident[column] = copy.deepcopy(rows.get(incident["id"])) or None
+
+
+def declarations() -> dict[str, Any]:
+    """The streams' declarations by name."""
+    from airbyte_cdk.sources.utils.casing import camel_to_snake
+
+    return {str(camel_to_snake(stream.__name__)): stream for stream in STREAMS}
+
+
+def _remove(value: Any, path: list[str]) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _remove(item, path)
+    elif isinstance(value, dict):
+        if len(path) == 1:
+            value.pop(path[0], None)
+        else:
+            _remove(value.get(path[0]), path[1:])
