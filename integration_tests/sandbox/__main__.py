@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import sys
+import threading
+import time
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -21,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--with-parent", action="store_true", help="end when the parent process does")
     hints = get_type_hints(Options)
     for field in fields(Options):
         flag = "--" + field.name.replace("_", "-")
@@ -40,9 +44,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _end_with_parent(parent: int) -> None:
+    """End this process when the one that started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> int:
     arguments = vars(_parser().parse_args())
     host, port = arguments.pop("host"), arguments.pop("port")
+    with_parent = arguments.pop("with_parent")
     try:
         application = Application(Options(**arguments))
         sock = listen(host, port)
@@ -55,6 +67,8 @@ def main() -> int:
         print(f"listening on http://{host}:{sock.getsockname()[1]}", flush=True)
 
     server.on_started = tell
+    if with_parent:
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     # What was made so far stays; the collector need not look at it again and again.
     gc.collect()
     gc.freeze()

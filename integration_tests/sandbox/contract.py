@@ -64,6 +64,8 @@ class Endpoint:
     page_size_default: int = 25
     page_size_required: bool = False
     has_total: bool = False
+    fields: frozenset[str] = field(default=frozenset())
+    """The fields of a record."""
     keys: frozenset[str] = field(default=frozenset())
     """What else the body holds beside the records and `pagination_meta`."""
 
@@ -147,6 +149,9 @@ class Contract:
             page_size_default=int(size.get("default", 25)),
             page_size_required=bool(size.get("required")),
             has_total="total_record_count" in meta.get("properties", {}),
+            fields=frozenset(self.resolve(properties[records_at]["items"]).get("properties", ()))
+            if records_at
+            else frozenset(),
             keys=frozenset(properties) - {records_at, "pagination_meta"},
         )
 

@@ -38,6 +38,11 @@ _COLUMNS = {
         "alert": "related_alerts[].id",
         "incident": "related_incidents[].id",
     },
+    "follow_ups": {"assignee_team_id": "assignee_team.id"},
+    "incident_attachments": {
+        "external_id": "resource.external_id",
+        "resource_type": "resource.resource_type",
+    },
     "incident_alerts": {"alert_id": "alert.id", "incident_id": "incident.id"},
 }
 # Incidents that a request gets only when it asks for them (live).
@@ -45,6 +50,17 @@ _HIDDEN_CATEGORIES = ("declined", "canceled", "merged")
 _USUAL_MODES = ("standard", "retrospective")
 _ALL_MODES = (*_USUAL_MODES, "test", "tutorial", "stream")
 _PAGING = frozenset({"page_size", "after", "sort_by", "filter_mode"})
+# Fields of the record by name, and something else as parameters.
+_OTHER_MEANING = frozenset(
+    {
+        ("maintenance_windows", "status"),
+        ("status_page_incidents", "start_at"),
+        ("status_page_incidents", "end_at"),
+        ("status_page_maintenances", "start_at"),
+        ("status_page_maintenances", "end_at"),
+    }
+)
+_NOT_HERE = frozenset({"gte", "lte", "all_of"})  # operators that the API has on other than times
 # Accepted and without effect here.
 _WITHOUT_EFFECT = frozenset({("alerts", "include_maintenance_window")})
 
@@ -79,14 +95,16 @@ def build(endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int,
         brackets = _BRACKETS.fullmatch(parameter)
         if brackets is not None and endpoint.filters(brackets[1]):
             asked.setdefault(brackets[1], {})[brackets[2]] = values
+        elif parameter.split("[")[0] in endpoint.parameters and "[" in parameter:
+            raise errors.unsupported(parameter)
         elif parameter not in endpoint.parameters or endpoint.filters(parameter):
             built.unknown.append(parameter)
         elif (name, parameter) not in _PLAIN:
-            column = _COLUMNS.get(name, {}).get(parameter, parameter)
+            column = _column(endpoint, parameter)
             if column == "incident_id":
                 built.handles = records.group(column, values[-1])
             else:
-                matches.append(_one_of(records, column, values[-1:]))
+                matches.append(_one_of(records, column, values))
     for parameter, operators in asked.items():
         if (name, parameter) in _WITHOUT_EFFECT:
             continue
@@ -97,12 +115,26 @@ def build(endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int,
             if is_note is not None:
                 matches.append(is_note if wanted else lambda handle: not is_note(handle))
         else:
-            column = _COLUMNS.get(name, {}).get(parameter, parameter)
+            column = _column(endpoint, parameter)
             matches.extend(_operators(records, parameter, column, operators))
+    if query.get("filter_mode", ["all"])[-1] == "any" and len(matches) > 1:
+        matches = [_any(matches)]
     matches.extend(_defaults(name, records, query, asked, now_ms))
     if matches:
         built.match = matches[0] if len(matches) == 1 else _all(matches)
     return built
+
+
+def _column(endpoint: Endpoint, parameter: str) -> str:
+    """The column that a parameter looks at; ApiError (501) when that is not implemented."""
+    mapped = _COLUMNS.get(endpoint.name, {}).get(parameter)
+    if mapped is None and (parameter not in endpoint.fields or (endpoint.name, parameter) in _OTHER_MEANING):
+        raise errors.unsupported(parameter)
+    return mapped or parameter
+
+
+def _any(matches: list[Match]) -> Match:
+    return lambda handle: any(match(handle) for match in matches)
 
 
 def _all(matches: list[Match]) -> Match:
@@ -166,6 +198,8 @@ def _operators(records: RecordList, parameter: str, column: str, operators: dict
                     records.value(handle, column) or ""
                 ).startswith(start)
             )
+        elif operator in _NOT_HERE:
+            raise errors.unsupported(f"{parameter}[{operator}]")
         else:
             raise errors.invalid(parameter, f"{operator} is not an operator of {parameter}")
     return made

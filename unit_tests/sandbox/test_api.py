@@ -422,3 +422,27 @@ def test_latency_comes_before_each_answer(start: Start) -> None:
     _, client = start(incidents=3, latency=80.0)
     response = client.get("/v1/severities")
     assert 0.08 <= response.elapsed.total_seconds() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v2/incidents", {"severity[gte]": "x"}),
+        ("/v2/incidents", {"custom_field[x][one_of]": "y"}),
+        ("/v1/maintenance_windows", {"status": "active"}),
+        ("/v2/glossary_entries", {"search": "x"}),
+    ],
+)
+def test_what_the_sandbox_lacks_is_told_not_ignored(client: Client, path: str, query: dict[str, str]) -> None:
+    assert client.get(path, **query).status_code == 501
+
+
+def test_filters_of_which_any_may_hold(client: Client) -> None:
+    ids = [s["id"] for s in client.ok("/v1/severities")["severities"]]
+    kinds = [t["id"] for t in client.ok("/v1/incident_types")["incident_types"]]
+    query = {"severity[one_of]": ids[1], "incident_type[one_of]": kinds[0]}
+    every = client.all("/v2/incidents", "incidents", page_size=250)
+    either = [i for i in every if i.get("severity", {}).get("id") == ids[1] or i["incident_type"]["id"] == kinds[0]]
+    assert client.all("/v2/incidents", "incidents", page_size=250, filter_mode="any", **query) == either
+    both = client.all("/v2/incidents", "incidents", page_size=250, **query)
+    assert 0 < len(both) < len(either) < len(every)

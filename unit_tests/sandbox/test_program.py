@@ -33,7 +33,7 @@ def test_it_serves_from_a_process_of_its_own() -> None:
 def test_the_command_line_has_every_option() -> None:
     options = Options(incidents=3, buckets=True, rate_headers=False, fault=["500", "429:nth=2"], now="2026-01-01")
     parsed = vars(_parser().parse_args(arguments(options)))
-    assert {k: v for k, v in parsed.items() if k not in ("host", "port")} == vars(options)
+    assert {k: v for k, v in parsed.items() if k not in ("host", "port", "with_parent")} == vars(options)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,23 @@ def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+
+
+def test_it_ends_with_the_process_that_started_it() -> None:
+    program = (
+        "import os; from integration_tests.sandbox import Sandbox; s = Sandbox(process=True, incidents=1);"
+        "s.start(); print(s.url, flush=True); os._exit(0)"
+    )
+    # The sandbox inherits stderr, not stdout, so reading ends when the parent is gone.
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=30, check=True)
+    deadline = time.monotonic() + 10
+    while answers(done.stdout.strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url + "/_sandbox/requests", timeout=1).ok
+    except requests.ConnectionError:
+        return False
