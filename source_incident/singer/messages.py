@@ -49,9 +49,11 @@ class Projection:
         self._nested: list[tuple[str, Projection]] = []
         for column, of_column in schema["properties"].items():
             whole_column = (_properties(whole) or {}).get(column, of_column)
-            below = _object_schema(of_column)
+            below, whole_below = _object_schema(of_column), _object_schema(whole_column)
+            if below is None and whole_below is not None and _innermost(of_column).get("properties") == {}:
+                below = _innermost(of_column)  # no column of the object is selected
             if below is not None:
-                inner = Projection(below, _object_schema(whole_column) or below, unknown, f"{path}{column}.")
+                inner = Projection(below, whole_below or below, unknown, f"{path}{column}.")
                 self._nested.append((column, inner))
 
     def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -213,9 +215,14 @@ def _properties(schema: Any) -> Mapping[str, Any] | None:
 
 def _object_schema(schema: Any) -> Mapping[str, Any] | None:
     """The object schema with properties that a column holds, itself or in its lists; None: it holds none."""
+    innermost = _innermost(schema)
+    return innermost if _properties(innermost) else None
+
+
+def _innermost(schema: Any) -> Mapping[str, Any]:
     while isinstance(schema, Mapping) and isinstance(schema.get("items"), Mapping):
         schema = schema["items"]
-    return schema if _properties(schema) else None
+    return schema if isinstance(schema, Mapping) else {}
 
 
 def _line(message: Mapping[str, Any]) -> bytes:

@@ -63,12 +63,12 @@ def read_state(document: Any, cursors: Mapping[str, str]) -> SavedState:
     Raises:
         StateFormatError: it is none of these.
     """
-    if document is None or document == {} or document == []:
-        return SavedState({})
     if isinstance(document, Mapping):
         document = document.get("singer_state", document)  # as Meltano keeps it
-        if document.get("type") == "STATE" and "value" in document:
-            document = document["value"]
+    if isinstance(document, Mapping) and document.get("type") == "STATE" and "value" in document:
+        document = document["value"]
+    if document is None or document == {} or document == []:
+        return SavedState({})
     if isinstance(document, Mapping) and "bookmarks" in document:
         return _from_singer(document, cursors)
     messages = document if isinstance(document, list) else [document]
@@ -93,7 +93,7 @@ def bookmark(state: Mapping[str, Any], cursor: str | None) -> dict[str, Any]:
     """A stream's Singer bookmark."""
     if state.keys() & {KEY, VALUE, WHOLE, *SDK_NOTES}:
         return {WHOLE: dict(state)}
-    if cursor is None or cursor not in state:
+    if cursor is None or state.get(cursor) is None:
         return dict(state)
     rest = {key: value for key, value in state.items() if key != cursor}
     return {KEY: cursor, VALUE: state[cursor], **rest}
