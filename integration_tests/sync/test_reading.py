@@ -15,6 +15,7 @@ from airbyte_cdk.models import AirbyteMessageSerializer
 from integration_tests.conftest import KEY, MakeTap
 from integration_tests.sandbox import Sandbox
 from integration_tests.sync.account import Account, declarations
+from integration_tests.sync.compare import normal
 from integration_tests.sync.tap import (
     AIRBYTE,
     SINGER,
@@ -24,7 +25,6 @@ from integration_tests.sync.tap import (
     Tap,
     by_key,
     fixed,
-    key_of,
     without_nulls,
 )
 
@@ -93,7 +93,8 @@ def test_nested_columns_hold_what_the_api_has_of_the_incident(
 ) -> None:
     run = tap_of(shared_sandbox).read(catalog.of(tap_of(shared_sandbox).protocol, ["incidents"])).ok()
     held = by_key(account.stream("incidents"), ["id"])
-    for column in ("attachments", "updates", "actions"):
+    columns = ("attachments", "updates", "actions")
+    for column in columns:
         assert any(incident[column] for incident in held.values())
     assert any(
         incident[column] is None for incident in held.values() for column in ("attachments", "updates", "actions")
@@ -188,11 +189,11 @@ def test_with_one_worker_the_output_is_the_same_from_run_to_run(
 
     def said() -> list[dict[str, Any]]:
         run = tap_of(shared_sandbox, num_workers=1).read(chosen).ok()
-        kept = []
-        for message in fixed(run.stdout, lambda message: message["type"] == "LOG"):
+        return [
             # A bookmark is the moment that the sync began.
-            kept.append({"type": "STATE", "of": sorted(_positions(message))} if message["type"] == "STATE" else message)
-        return kept
+            {"type": "STATE", "of": _positions(message)} if message["type"] == "STATE" else message
+            for message in fixed(run.stdout, lambda message: message["type"] == "LOG")
+        ]
 
     assert said() == said()
 
@@ -359,15 +360,6 @@ def assert_same(came: list[Record], held: list[Record], keys: list[str], name: s
     assert new.keys() == old.keys(), f"{name}: {len(new)} came, {len(old)} are held"
     for key, record in new.items():
         assert normal(record) == normal(old[key]), f"{name} {key}"
-
-
-def normal(record: Record) -> Any:
-    """The record with its nested rows in one order: the API promises none."""
-    ordered = dict(record)
-    for column in ("attachments", "updates", "actions"):
-        if isinstance(ordered.get(column), list) and "reference" in record:
-            ordered[column] = sorted(ordered[column], key=lambda row: key_of(row, ["id"]))
-    return ordered
 
 
 def assert_valid_order(run: Run) -> None:
