@@ -1,0 +1,19 @@
+"""All benchmarks, one table. A bound that is missed is told in the table; the exit code is that of measuring."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+
+from benchmarks.common import Result, main
+
+NAMES = ("requests", "pace", "latency", "processor", "memory", "start")
+
+
+def measure() -> Iterator[Result]:
+    for name in NAMES:
+        yield from importlib.import_module(f"benchmarks.{name}").measure()
+
+
+if __name__ == "__main__":
+    main(measure)

@@ -1,0 +1,71 @@
+"""The floor of `benchmarks/processor.py`: reads a list and writes its lines, with requests and orjson and nothing else.
+
+`python -m benchmarks.floor` only imports; with a stream, the endpoint and the key it reads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import requests
+
+CATEGORIES = ("triage", "live", "learning", "paused", "closed", "declined", "canceled", "merged")
+
+
+def main(stream: str, endpoint: str, key: str) -> None:
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {key}"
+
+    def get(path: str, **query: Any) -> Any:
+        response = session.get(endpoint + path, params=query)
+        response.raise_for_status()
+        return orjson.loads(response.content)
+
+    def pages(path: str, records_at: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
+        while True:
+            body = get(path, page_size=250, **query)
+            yield body[records_at]
+            query["after"] = body["pagination_meta"].get("after")
+            if not query["after"]:
+                return
+
+    def by_incident(path: str, records_at: str) -> dict[str, list[dict[str, Any]]]:
+        rows = defaultdict(list)
+        for page in pages(path, records_at):
+            for row in page:
+                rows[row["incident_id"]].append(row)
+        return rows
+
+    with os.fdopen(1, "wb", buffering=1 << 16, closefd=False) as out:
+
+        def write(records: list[dict[str, Any]]) -> None:
+            for data in records:
+                record = {"stream": stream, "data": data, "emitted_at": 0}
+                out.write(orjson.dumps({"type": "RECORD", "record": record}, option=orjson.OPT_APPEND_NEWLINE))
+
+        if stream != "incidents":
+            for page in pages(f"/v2/{stream}", stream):
+                write(page)
+            return
+        updates = by_incident("/v2/incident_updates", "incident_updates")
+        actions = by_incident("/v3/actions", "actions")
+        modes = ("standard", "retrospective")
+        query = {"status_category[one_of]": CATEGORIES, "mode[one_of]": modes}
+        for page in pages("/v2/incidents", "incidents", **query):
+            for incident in page:
+                id_ = incident["id"]
+                body = get("/v1/incident_attachments", incident_id=id_)
+                incident["attachments"] = body["incident_attachments"] or None
+                incident["updates"] = updates.get(id_)
+                incident["actions"] = actions.get(id_)
+            write(page)
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    main(*sys.argv[1:])
