@@ -3,6 +3,7 @@
 import email.utils
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -84,6 +85,11 @@ class BearerAuth(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Says that nothing redirects: even unfollowed, requests would read the body and parse the target."""
+
+
 class Client:
     """Makes requests for all streams of a sync, from any thread.
 
@@ -111,14 +117,15 @@ class Client:
         self.requests = 0
         self.retries = 0
         self.waited = 0.0
-        self._api_key = api_key
+        # A host name comes back in lower case.
+        self._key = re.compile(re.escape(api_key), re.IGNORECASE)
         self._request_timeout = request_timeout
         self._max_retries = max_retries
         self._stop = threading.Event()
         self._counters = threading.Lock()
         self._auth = BearerAuth(api_key, endpoint)
         self._prefix = urlsplit(endpoint).path
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         # The proxy and the certificates of the environment are looked up once, not for every request.
         self._settings: dict[str, Any] = {
@@ -165,9 +172,12 @@ class Client:
             Stopped: the run is being stopped.
         """
         url = path if path.startswith(("http://", "https://")) else self.endpoint + path
-        request = self._session.prepare_request(
-            requests.Request("GET", url, params=dict(params or {}), headers=dict(headers or {}), auth=self._auth)
-        )
+        try:
+            request = self._session.prepare_request(
+                requests.Request("GET", url, params=dict(params or {}), headers=dict(headers or {}), auth=self._auth)
+            )
+        except ValueError as error:
+            raise RequestError(self.scrub(f"GET {path}: not a URL that can be asked: {error}")) from None
         where = self._where(request)
         endpoint = self._limit_key(request)
         give_up_at = time.monotonic() + LONGEST_REQUEST
@@ -199,7 +209,7 @@ class Client:
 
     def scrub(self, text: str) -> str:
         """The text without the key, whoever put it there."""
-        return text.replace(self._api_key, "****")
+        return self._key.sub("****", text)
 
     def _try(
         self,
@@ -218,10 +228,10 @@ class Client:
                 timeout=(min(CONNECT_TIMEOUT, self._request_timeout), self._request_timeout),
                 **self._settings,
             )
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.LocationValueError) as error:
             self.pace.abandoned(endpoint)
-            if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidProxyURL):
-                raise RequestError(f"GET {where}: {self.scrub(str(error))}") from None
+            if isinstance(error, ValueError):  # a URL or a proxy that is none
+                raise RequestError(self.scrub(f"GET {where}: {' '.join(str(error).split())}")) from None
             raise TransientError(self.scrub(_reason(error, self._request_timeout))) from None
         with response:
             self.pace.answered(endpoint, response.headers)
@@ -264,9 +274,9 @@ class Client:
             parsed = _parsed(content)
         except UnexpectedAnswerError:
             parsed = None
-        body = ErrorBody.of(parsed)
-        said = self.scrub(body.message or body.code or "")
-        request_id = self.scrub(body.request_id) if body.request_id else None
+        body = ErrorBody.of(parsed, self.scrub)
+        said = body.message or body.code or ""
+        request_id = body.request_id
         support = f" (request_id {request_id})" if request_id else ""
         detail = f": {said}" if said else ""
         if status == 401:
@@ -277,12 +287,11 @@ class Client:
                 request_id=request_id,
             )
         if status == 403:
-            scope = self.scrub(body.scope) if body.scope else None
-            wanted = f"the scope {scope}" if scope else "a scope that it needs"
+            wanted = f"the scope {body.scope}" if body.scope else "a scope that it needs"
             return ForbiddenError(
                 f"the API key lacks {wanted} to read {where}. Grant it under Settings, API keys, or leave the "
                 f"stream out{support}",
-                scope=scope,
+                scope=body.scope,
                 status=status,
                 request_id=request_id,
             )
@@ -297,7 +306,7 @@ class Client:
         if status in PASSING:
             return TransientError(f"{status}{detail}", status=status, request_id=request_id)
         if 300 <= status < 400:
-            target = urlsplit(response.headers.get("Location", "")).hostname
+            target = _host(response.headers.get("Location", ""))
             return RequestError(
                 f"GET {where}: the endpoint redirects{f' to {self.scrub(target)}' if target else ''}; redirects are "
                 "not followed, so that the key stays with its host. Set endpoint to where the API is",
@@ -367,6 +376,13 @@ def _parsed(content: bytes) -> Any:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _server_time(date: str | None, elapsed: float) -> datetime | None:

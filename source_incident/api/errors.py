@@ -4,6 +4,7 @@ An error's text is one line that a user can act on. It never holds the key: it i
 the status and what the API says, and the API's words are scrubbed by the client before they get here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,23 +82,27 @@ class ErrorBody:
     request_id: str | None = None
 
     @classmethod
-    def of(cls, body: Any) -> "ErrorBody":
-        """Reads a parsed body of any shape; what it lacks is None."""
+    def of(cls, body: Any, scrub: Callable[[str], str]) -> "ErrorBody":
+        """Reads a parsed body of any shape; what it lacks is None.
+
+        Args:
+            scrub: takes the key out of a text, before the text is cut: a piece of the key would not be known.
+        """
+
+        def text(value: Any) -> str | None:
+            """A short single line of `value` where it is a string that says something."""
+            if not isinstance(value, str) or not value.strip():
+                return None
+            return scrub(" ".join(value.split()))[:300]
+
         if not isinstance(body, dict):
             return cls()
         errors = body.get("errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
         metadata = first.get("metadata")
         return cls(
-            code=_text(first.get("code")) or _text(body.get("type")),
-            message=_text(first.get("message")),
-            scope=_text(metadata.get("scope")) if isinstance(metadata, dict) else None,
-            request_id=_text(body.get("request_id")),
+            code=text(first.get("code")) or text(body.get("type")),
+            message=text(first.get("message")),
+            scope=text(metadata.get("scope")) if isinstance(metadata, dict) else None,
+            request_id=text(body.get("request_id")),
         )
-
-
-def _text(value: Any) -> str | None:
-    """A short single line of `value` where it is a string that says something."""
-    if not isinstance(value, str) or not value.strip():
-        return None
-    return " ".join(value.split())[:300]

@@ -13,11 +13,24 @@ from dataclasses import dataclass
 
 # The longest that one wait can be: a Retry-After beyond it is a fault of the answer, not a wish of the API.
 LONGEST_WAIT = 300.0
+# What stays in a bucket, in seconds of its refilling and at most so many tokens: answers come out of order, and other
+# keys of the organisation can take from the same bucket. They take less than a tenth of a second from the whole sync.
+RESERVE_SECONDS = 0.1
+LARGEST_RESERVE = 3.0
+# A 429 although a token seemed to be there: others take from the bucket, so it refills for us more slowly than it says.
+SHARE_AFTER_REFUSAL = 0.7
+SMALLEST_SHARE = 0.1
+# As long as answers tell of more than this many spare tokens, the share grows again.
+SHARE_REGAINED = 0.05
 
 
 @dataclass
 class Bucket:
-    """One token bucket as this client believes it to be."""
+    """One token bucket as this client believes it to be.
+
+    Attributes:
+        share: of what the bucket gains, the part that others leave to this client.
+    """
 
     limit: float
     window: float
@@ -25,11 +38,17 @@ class Bucket:
     filled_at: float
     blocked_until: float = 0.0
     in_flight: int = 0
+    share: float = 1.0
 
     @property
     def rate(self) -> float:
         """Tokens a second."""
         return self.limit / self.window
+
+    @property
+    def reserve(self) -> float:
+        """Tokens that are left alone."""
+        return min(self.rate * RESERVE_SECONDS, LARGEST_RESERVE, self.limit / 2)
 
     def refill(self, now: float) -> None:
         self.tokens = min(self.limit, self.tokens + max(0.0, now - self.filled_at) * self.rate)
@@ -38,7 +57,7 @@ class Bucket:
     def wait(self, now: float) -> float:
         """Seconds until a token is there."""
         self.refill(now)
-        missing = max(0.0, 1.0 - self.tokens) / self.rate
+        missing = max(0.0, min(1.0 + self.reserve, self.limit) - self.tokens) / (self.rate * self.share)
         return max(missing, self.blocked_until - now)
 
 
