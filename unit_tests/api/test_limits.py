@@ -123,7 +123,7 @@ def test_a_narrower_limit_of_an_endpoint_binds_that_endpoint_alone() -> None:
     pace.reserve("/a")
     pace.answered("/a", headers(KEY_ONLY, 1100))
     assert has(pace, 1100 - 59, "/a")
-    assert pace.reserve("/incidents") > 0.5
+    assert pace.reserve("/incidents") > 0.0
 
 
 def test_requests_of_a_narrow_endpoint_count_for_the_key_too() -> None:

@@ -1,0 +1,236 @@
+"""Places: a stream's state is printed and read back as it was, and a bookmark never moves back."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_incident.places import EMPTY_MARKERS, Place, Progress, Resume, StateError
+from unit_tests.singer.strategies import json_values
+
+EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
+RESUME = {"after": "01H", "since": "2025-12-31", "began": "2026-01-02T00:00:00.000Z"}
+MODES = ("standard", "retrospective", "test", "tutorial", "stream")
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+resumes = st.builds(Resume, st.text(min_size=1, max_size=9), st.none() | st.text(max_size=9), moments)
+places = st.builds(Place, st.none() | moments, st.none() | resumes)
+
+
+def progress(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> Progress:
+    return Progress("incidents", cursor, modes, state)
+
+
+def again(given_progress: Progress, modes: tuple[str, ...]) -> Progress:
+    """The progress of the next run, from the state as it was printed."""
+    return progress(json.loads(json.dumps(given_progress.state())), modes)
+
+
+# There and back
+
+
+@given(places)
+def test_the_place_of_a_stream_comes_back_as_it_was(place: Place) -> None:
+    before = progress()
+    before.places[""] = place
+    assert again(before, ("",)).places == {"": place}
+
+
+@given(
+    st.dictionaries(st.sampled_from(MODES), places, min_size=1), st.dictionaries(st.text(max_size=5), st.integers(1))
+)
+def test_the_places_of_modes_come_back_as_they_were(by_mode: dict[str, Place], pages: dict[str, int]) -> None:
+    modes = tuple(by_mode)
+    before = progress(modes=modes)
+    before.places.update(by_mode)
+    before.nested_pages.update(pages)
+    after = again(before, modes)
+    assert after.places == by_mode
+    assert after.nested_pages == pages
+    assert after.state() == before.state()
+
+
+@given(
+    st.dictionaries(st.sampled_from(MODES), places, min_size=2),
+    st.lists(st.sets(st.sampled_from(MODES), min_size=1), max_size=4),
+)
+def test_modes_that_the_config_leaves_out_keep_their_places(by_mode: dict[str, Place], configs: list[set[str]]) -> None:
+    before = progress(modes=tuple(by_mode))
+    before.places.update(by_mode)
+    current = before
+    for modes in configs:
+        current = again(current, tuple(sorted(modes)))
+        assert current.places == {mode: by_mode.get(mode, Place()) for mode in modes}
+    assert again(current, tuple(by_mode)).places == by_mode
+
+
+def test_nothing_read_yet_is_a_state_that_the_next_run_takes() -> None:
+    assert progress().state() == {}
+    assert again(progress(), ("",)).places == {"": Place()}
+    assert again(progress(modes=("standard", "test")), ("standard",)).places == {"standard": Place()}
+
+
+# Its form
+
+
+def test_a_state_has_the_documented_form() -> None:
+    state = progress({"updated_at": "2026-01-01T00:00:00Z", "resume": RESUME}).state()
+    assert state == {"updated_at": "2026-01-01T00:00:00.000Z", "resume": RESUME}
+
+
+def test_modes_at_the_same_place_share_it_and_the_bookmark_is_the_earliest() -> None:
+    found = progress(modes=("standard", "retrospective", "test"))
+    found.places.update(standard=Place(LATE), retrospective=Place(LATE), test=Place(EARLY))
+    assert found.state() == {
+        "updated_at": "2026-01-01T00:00:00.000Z",
+        "modes": {
+            "standard,retrospective": {"updated_at": "2026-02-01T00:00:00.000Z"},
+            "test": {"updated_at": "2026-01-01T00:00:00.000Z"},
+        },
+    }
+
+
+def test_a_mode_without_a_bookmark_means_no_bookmark_for_all() -> None:
+    found = progress(modes=("standard", "test"))
+    found.places["standard"] = Place(LATE)
+    assert "updated_at" not in found.state()
+
+
+# Modes come and go
+
+
+def test_a_mode_added_to_the_config_is_read_from_the_start() -> None:
+    state = progress(modes=("standard", "retrospective"))
+    state.places.update(standard=Place(LATE), retrospective=Place(LATE))
+    assert again(state, ("standard", "retrospective", "test")).places == {
+        "standard": Place(LATE),
+        "retrospective": Place(LATE),
+        "test": Place(),
+    }
+
+
+def test_the_bookmark_of_another_taps_making_is_for_the_modes_that_the_api_answers_with() -> None:
+    found = progress({"updated_at": "2026-01-01"}, ("standard", "retrospective", "test"))
+    assert found.places == {"standard": Place(EARLY), "retrospective": Place(EARLY), "test": Place()}
+
+
+def test_a_bookmark_of_another_taps_making_keeps_for_modes_that_are_configured_later() -> None:
+    found = progress({"updated_at": "2026-01-01"}, ("standard",))
+    assert again(found, ("standard", "retrospective")).places["retrospective"] == Place(EARLY)
+
+
+# Bookmarks
+
+
+@given(places, st.lists(st.tuples(st.sampled_from(["reached", "finished", "restarted"]), moments), max_size=8))
+def test_a_bookmark_never_moves_back(place: Place, events: list[tuple[str, datetime]]) -> None:
+    for event, began in events:
+        before = place.bookmark
+        match event:
+            case "reached":
+                place = place.reached("01H", None, began)
+                assert place.bookmark == before, "an unfinished pass leaves the bookmark"
+                assert place.resume == Resume("01H", None, began)
+            case "finished":
+                place = place.finished(began)
+                assert place.bookmark is not None
+                assert place.bookmark >= began
+                assert place.resume is None
+            case _:
+                place = place.restarted()
+                assert place == Place(before)
+        assert before is None or (place.bookmark is not None and place.bookmark >= before)
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> None:
+    found = progress()
+    found.places[""] = Place(bookmark)
+    read = again(found, ("",)).places[""].bookmark
+    assert read is not None
+    assert timedelta(0) <= bookmark - read < timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-01T00:00:00Z", EARLY),
+        ("2026-01-01", EARLY),
+        ("2026-01-01T00:00:00", EARLY),
+        (" 2026-01-01T01:00:00+01:00 ", EARLY),
+        ("2026-01-01T00:00:00.000000Z", EARLY),
+    ],
+)
+def test_a_bookmark_may_be_written_in_many_ways(text: str, moment: datetime) -> None:
+    assert progress({"updated_at": text}).places == {"": Place(moment)}
+
+
+# States that say nothing, or nothing that can be understood
+
+
+@pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(EMPTY_MARKERS))])
+@pytest.mark.parametrize("modes", [("",), ("standard",)])
+def test_a_state_that_says_nothing_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
+    assert progress(state, modes).places == {mode: Place() for mode in modes}
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"created_at": "2026-01-01"}, "none of updated_at, modes, resume"),
+        ({"updated_at": "yesterday"}, "updated_at is 'yesterday'"),
+        ({"updated_at": 5}, "updated_at is '5'"),
+        ({"updated_at": ["2026-01-01"]}, "updated_at is"),
+        ({"updated_at": ""}, "updated_at is ''"),
+        ({"updated_at": "0001-01-01T00:00:00+14:00"}, "updated_at is"),
+        ({"updated_at": "2026-01-01", "resume": "01H"}, "resume of it"),
+        ({"updated_at": "2026-01-01", "resume": {}}, "(after)"),
+        ({"resume": {**RESUME, "after": ""}}, "(after)"),
+        ({"resume": {**RESUME, "after": 5}}, "(after)"),
+        ({"resume": {**RESUME, "since": 5}}, "resume.since"),
+        ({"resume": {**RESUME, "began": None}}, "resume.began"),
+        ({"resume": {"after": "01H"}}, "resume.began"),
+    ],
+)
+def test_a_bad_state_names_what_is_wrong(state: Any, said: str) -> None:
+    with pytest.raises(StateError) as caught:
+        progress(state)
+    assert said in str(caught.value)
+    with pytest.raises(StateError) as caught:
+        progress({"modes": {"standard": state}} if "created_at" not in state else state, ("standard",))
+    assert said.replace("of it", "of modes.standard") in str(caught.value)
+
+
+@pytest.mark.parametrize("modes", [[], "standard", 5, {"standard": "2026-01-01"}, {"standard": None}])
+def test_bad_modes_are_named(modes: Any) -> None:
+    with pytest.raises(StateError, match="modes"):
+        progress({"modes": modes}, ("standard",))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["updated_at", "resume", "modes", "nested_pages"]) | st.text(max_size=5),
+        json_values
+        | st.dictionaries(
+            st.sampled_from(["after", "since", "began", "standard", "standard,test", "", ","]),
+            json_values | st.just("2026-01-01") | st.just({"updated_at": "2026-01-01"}),
+        ),
+    ),
+    st.sampled_from([("",), ("standard",), ("standard", "test")]),
+)
+def test_any_json_is_a_state_or_an_error(state: dict[str, Any], modes: tuple[str, ...]) -> None:
+    try:
+        found = progress(state, modes)
+    except StateError as error:
+        said = str(error)
+    else:
+        said = "understood"
+        assert tuple(found.places) == modes
+        assert again(found, modes).places == found.places
+    assert said
+    assert "\n" not in said
