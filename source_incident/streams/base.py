@@ -79,6 +79,7 @@ class IncidentStream(HttpStream, ABC):
     record_lists: ClassVar[tuple[str, ...]] = ()
     record_list_field: ClassVar[str | None] = None
     position_field: ClassVar[str | None] = None
+    made_from: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     copied: ClassVar[Mapping[str, str]] = {}
     copied_from_body: ClassVar[Mapping[str, str]] = {}
     page_size: int | None = None
@@ -179,6 +180,10 @@ class IncidentStream(HttpStream, ABC):
         for path in self.credentials:
             for record in records:
                 _remove(record, path.split("."))
+        for field, paths in self.made_from.items():
+            for record in records:
+                if not record.get(field):
+                    record[field] = "/".join(str(value) for path in paths if (value := _at(record, path)))
         for field, path in self.copied.items():
             for record in records:
                 record.setdefault(field, _at(record, path))

@@ -64,6 +64,8 @@ class ScheduleEntries(ChildStream):
     record_list_field = "list"
     # `entry_id` is missing from entries that are computed from a rotation (the document)
     primary_key = ["schedule_id", "list", "fingerprint"]
+    # The document does not require a fingerprint, and a key must not be empty
+    made_from = {"fingerprint": ("entry_id", "rotation_id", "user.id", "start_at")}
     parent = Schedules
     parent_key = "schedule_id"
     window_parameters = ("entry_window_start", "entry_window_end")
