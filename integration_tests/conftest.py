@@ -45,7 +45,7 @@ def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
     running: list[Sandbox] = []
 
     def start(**options: Any) -> Sandbox:
-        sandbox = Sandbox(process=True, **{"key": KEY, **SMALL, **options})
+        sandbox = Sandbox(**{"key": KEY, **SMALL, **options})
         sandbox.start()
         running.append(sandbox)
         return sandbox

@@ -197,8 +197,11 @@ class Tap:
 
     def ended(self, process: subprocess.Popen[bytes], taken: bytes = b"") -> Run:
         """The run of a process that is about to end; `taken` was read of its stdout already."""
-        rest, errors = process.communicate(timeout=SECONDS)
-        return Run(self.protocol, process.returncode, taken + rest, errors.decode())
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with process:
+            rest, errors = process.stdout.read(), process.stderr.read()
+            return Run(self.protocol, process.wait(SECONDS), taken + rest, errors.decode())
 
     def read_until(self, lines: int, *arguments: str, drain: bool) -> Run:
         """Starts a read and kills it (SIGKILL) once it has written so many lines; a shorter one ends by itself.
