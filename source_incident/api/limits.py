@@ -6,6 +6,7 @@ refilled all the time. The widest limit is the key's, shared by all requests; a 
 Source: api.md, measured live; the header's form is that of draft-ietf-httpapi-ratelimit-headers-03.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ LONGEST_WAIT = 300.0
 # What stays in a bucket, in seconds of its refilling and at most so many tokens: answers come out of order, and other
 # keys of the organisation can take from the same bucket. They take less than a tenth of a second from the whole sync.
 RESERVE_SECONDS = 0.1
-LARGEST_RESERVE = 3.0
+LARGEST_RESERVE = 3
 # A 429 although a token seemed to be there: others take from the bucket, so it refills for us more slowly than it says.
 SHARE_AFTER_REFUSAL = 0.7
 SMALLEST_SHARE = 0.1
@@ -46,9 +47,9 @@ class Bucket:
         return self.limit / self.window
 
     @property
-    def reserve(self) -> float:
-        """Tokens that are left alone."""
-        return min(self.rate * RESERVE_SECONDS, LARGEST_RESERVE, self.limit / 2)
+    def reserve(self) -> int:
+        """Whole tokens that are left alone."""
+        return min(math.floor(self.rate * RESERVE_SECONDS), LARGEST_RESERVE, math.floor(self.limit / 2))
 
     def refill(self, now: float) -> None:
         self.tokens = min(self.limit, self.tokens + max(0.0, now - self.filled_at) * self.rate)
@@ -116,6 +117,8 @@ class Pace:
                     bucket.refill(now)
                     # What is under way may not be counted in `remaining` yet. Others may use the key as well.
                     bucket.tokens = remaining - bucket.in_flight
+                    if bucket.tokens > bucket.reserve + 1.0:
+                        bucket.share = min(1.0, bucket.share + SHARE_REGAINED)
 
     def abandoned(self, endpoint: str) -> None:
         """A request ended without an answer."""
@@ -126,8 +129,13 @@ class Pace:
     def block(self, endpoint: str, seconds: float) -> None:
         """Nothing goes to `endpoint` for so long: it answered 429."""
         with self._lock:
-            until = self._clock() + min(seconds, LONGEST_WAIT)
-            self._blocked_until[endpoint] = max(until, self._blocked_until.get(endpoint, 0.0))
+            now = self._clock()
+            before = self._blocked_until.get(endpoint, 0.0)
+            self._blocked_until[endpoint] = max(now + min(seconds, LONGEST_WAIT), before)
+            for bucket in self._buckets(endpoint):
+                # Those that were under way together count once.
+                if bucket.tokens < 1.0 and before <= now:
+                    bucket.share = max(SMALLEST_SHARE, bucket.share * SHARE_AFTER_REFUSAL)
 
     @property
     def remaining(self) -> int | None:
@@ -166,8 +174,9 @@ def parse_limits(header: str) -> tuple[float, list[tuple[float, float]]] | None:
         return None
     limits = []
     for item in rest:
-        size, _, parameters = item.partition(";")
-        limit, window = _number(size), _number(parameters.strip().removeprefix("window="))
+        size, *parameters = (part.strip() for part in item.split(";"))
+        windows = (_number(part.removeprefix("window=")) for part in parameters if part.startswith("window="))
+        limit, window = _number(size), next(windows, None)
         if limit and window and limit >= 1 and window > 0:
             limits.append((limit, window))
     return binding, limits or [(binding, 60.0)]
