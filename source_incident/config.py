@@ -9,6 +9,7 @@ import importlib.metadata
 import ipaddress
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ DOCUMENTATION_URL = "https://api-docs.incident.io/"
 DEFAULT_ENDPOINT = "https://api.incident.io"
 DEFAULT_MODES = ("standard", "retrospective")
 MAX_CONFIG_BYTES = 1_000_000
+HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 
 
 class ConfigError(Exception):
@@ -334,9 +336,8 @@ def _checked(setting: Setting, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
             raise ConfigError(f"config: {setting.name} must be a whole number, it is {_type_name(value)}")
         if not schema["minimum"] <= value <= schema["maximum"]:
-            raise ConfigError(
-                f"config: {setting.name} must be from {schema['minimum']} to {schema['maximum']}, it is {value}"
-            )
+            found = f", it is {value}" if abs(value) < 10**12 else ""
+            raise ConfigError(f"config: {setting.name} must be from {schema['minimum']} to {schema['maximum']}{found}")
         return value
     if setting.kind == "array":
         allowed = schema["items"]["enum"]
@@ -366,13 +367,22 @@ def _endpoint(value: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
-    if not host or parts.scheme not in ("http", "https"):
+    if parts.scheme not in ("http", "https") or not host or not _can_be_asked(endpoint, host):
         raise ConfigError(f"config: endpoint must be a URL such as {DEFAULT_ENDPOINT}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(f"config: endpoint must be a plain URL such as {DEFAULT_ENDPOINT}, without user, ? or #")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigError(f"config: endpoint must be https, the key would cross the network in the clear to {host}")
     return endpoint
+
+
+def _can_be_asked(endpoint: str, host: str) -> bool:
+    if not endpoint.isascii() or not endpoint.isprintable() or re.search(r"[\s\\]", endpoint):
+        return False
+    try:
+        return ipaddress.ip_address(host).version in (4, 6)
+    except ValueError:
+        return HOST_NAME.fullmatch(host) is not None and len(host) <= 253
 
 
 def _is_loopback(host: str) -> bool:
@@ -392,7 +402,7 @@ def _start_date(value: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         raise ConfigError("config: start_date must be a date such as 2024-01-01 or 2024-01-01T00:00:00Z") from None
     if moment > datetime.now(UTC):
-        raise ConfigError(f"config: start_date {value} is in the future, nothing would be read")
+        raise ConfigError(f"config: start_date {moment:%Y-%m-%d} is in the future, nothing would be read")
     return moment
 
 
@@ -406,7 +416,7 @@ def _from_environment(setting: Setting, variable: str, text: str) -> Any:
         if text.lstrip().startswith("["):
             try:
                 return json.loads(text)
-            except json.JSONDecodeError:
+            except (RecursionError, ValueError):
                 raise ConfigError(f'environment: {variable} must be a list, a,b or ["a", "b"]') from None
         return [item.strip() for item in text.split(",")]
     return text
