@@ -5,14 +5,19 @@ The floor is `benchmarks/floor.py`: requests reads the pages, orjson parses them
 
 from __future__ import annotations
 
+import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from benchmarks.common import Process, Result, main, median, read, run
+from benchmarks.common import RUNS, Process, Result, main, read, run
 from integration_tests.sandbox import Sandbox
 
 # As the program imports them: without the garbage collector, which would make the importing look longer than it is.
-IMPORTS = "import gc; gc.disable(); import source_incident.run; source_incident.run._import_source()"
+IMPORTS = [
+    sys.executable,
+    "-c",
+    "import gc; gc.disable(); import source_incident.run; source_incident.run._import_source()",
+]
 SMALL = 100_000
 NESTED = 20_000
 
@@ -27,20 +32,22 @@ def measure() -> Iterator[Result]:
 
 
 def _modes(
-    what: str, sandbox: Sandbox, streams: Mapping[str, Sequence[str]], stream: str, runs: int = 3
+    what: str, sandbox: Sandbox, streams: Mapping[str, Sequence[str]], stream: str, runs: int = RUNS
 ) -> Iterator[Result]:
-    # A first reading fills the sandbox's caches, so that it takes the same part in every run.
+    """Floor and connector are measured in turns, so that the machine's other work hits all alike."""
     bare = [sys.executable, "-m", "benchmarks.floor"]
+    # A first reading fills the sandbox's caches, so that it takes the same part in every run.
     run([*bare, stream, sandbox.url, sandbox.key])
-    floor = median(lambda: _less(run([*bare, stream, sandbox.url, sandbox.key]), run(bare)), runs)
-    for singer in (False, True):
-        seconds = median(
-            lambda singer=singer: _less(
-                read(sandbox, streams=streams, singer=singer), run([sys.executable, "-c", IMPORTS])
-            ),
-            runs,
-        )
-        yield Result(f"processor, {what}, {'Singer' if singer else 'Airbyte'}", seconds, floor, 2.0, "s")
+    turns: dict[str, Callable[[], float]] = {
+        "floor": lambda: _less(run([*bare, stream, sandbox.url, sandbox.key]), run(bare)),
+        "Airbyte": lambda: _less(read(sandbox, streams=streams), run(IMPORTS)),
+        "Singer": lambda: _less(read(sandbox, streams=streams, singer=True), run(IMPORTS)),
+    }
+    rounds = [{name: turn() for name, turn in turns.items()} for _ in range(runs)]
+    medians = {name: statistics.median(one[name] for one in rounds) for name in turns}
+    floor = medians.pop("floor")
+    for name, seconds in medians.items():
+        yield Result(f"processor, {what}, {name}", seconds, floor, 2.0, "s")
 
 
 def _less(whole: Process, imports: Process) -> float:
