@@ -6,7 +6,7 @@ stream's state, Singer as the stream's bookmark.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from source_incident.config import DEFAULT_MODES, parse_timestamp
@@ -14,6 +14,10 @@ from source_incident.streams.base import rfc3339
 
 # What the Airbyte platform and CDK write for a full refresh: a state that says nothing.
 EMPTY_MARKERS = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete"})
+
+
+# Two clocks may differ by less than this; a bookmark further ahead is a mistake.
+FUTURE = timedelta(days=1)
 
 
 class StateError(ValueError):
@@ -144,9 +148,12 @@ class Progress:
     @staticmethod
     def _moment(value: Any, name: str) -> datetime:
         try:
-            return parse_timestamp(value)
+            moment = parse_timestamp(value)
         except (ValueError, OverflowError, AttributeError, TypeError):
-            raise StateError(f"{name} is {str(value)[:40]!r}, not a timestamp such as 2024-01-01T00:00:00Z") from None
+            raise StateError(f"{name} is {repr(value)[:40]}, not a timestamp such as 2024-01-01T00:00:00Z") from None
+        if moment > datetime.now(UTC) + FUTURE:
+            raise StateError(f"{name} is {repr(value)[:40]}, in the future: nothing would be read until then")
+        return moment
 
     def _dumped(self, place: Place) -> dict[str, Any]:
         state: dict[str, Any] = {}

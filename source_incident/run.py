@@ -45,6 +45,8 @@ def main(arguments: list[str]) -> int:
         args = cli.parse(arguments)
     except cli.UsageError as error:
         return _say(f"{error}. See tap-incident --help")
+    if sys.stdout is None:
+        return _say("stdout is closed, there is nowhere to write to")
     try:
         match args.command, args.singer:
             case "version", _:
@@ -59,6 +61,8 @@ def main(arguments: list[str]) -> int:
                 return _Program(args).run()
     except BrokenPipeError:
         return _quiet_end()
+    except OSError as error:
+        return _cant_write(error)
     except ConfigError as error:
         return _say(str(error))
     return 0
@@ -99,6 +103,8 @@ class _Program:
             code = 128 + (self._signal or signal.SIGTERM)
         except BrokenPipeError:
             return _quiet_end()
+        except OSError as error:
+            return _cant_write(error)
         except Exception as error:
             self._out.logger.debug("unexpected", exc_info=True)
             self._out.failed(
@@ -110,6 +116,8 @@ class _Program:
             self._out.flush()
         except BrokenPipeError:
             return _quiet_end()
+        except OSError as error:
+            return _cant_write(error)
         if self._signal:
             # Requests under way may take until their timeout; nobody waits for their answers any more.
             os._exit(code)
@@ -212,6 +220,7 @@ class _Program:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, stop)
 
 
 def _import_source() -> None:
@@ -253,7 +262,11 @@ def _say(text: str) -> int:
     return NOT_USABLE
 
 
-def _quiet_end() -> int:
+def _quiet_end() -> NoReturn:
     # Python would complain at exit when it flushes what nobody reads.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     os._exit(BROKEN_PIPE)
+
+
+def _cant_write(error: OSError) -> NoReturn:
+    print(f"tap-incident: can't write to stdout: {error.strerror or error}", file=sys.stderr, flush=True)
+    os._exit(RUN_FAILED)

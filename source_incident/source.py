@@ -41,6 +41,7 @@ from source_incident.api import (
     ForbiddenError,
     NotFoundError,
     TransientError,
+    UnreachableError,
 )
 from source_incident.config import (
     DOCUMENTATION_URL,
@@ -192,7 +193,8 @@ class SourceIncident(AbstractSource):
         counts: Counter[str] = Counter()
         totals: Counter[str] = Counter()
         failed: list[str] = []
-        refused = ""
+        left_out: dict[str, str] = {}
+        common: ApiError | None = None
         started_at = time.monotonic()
         self._sync = Sync(client, parsed, streams, selected)
         try:
@@ -220,16 +222,17 @@ class SourceIncident(AbstractSource):
                         logger.info("%s: %d records", name, totals[name])
                         yield status_message(descriptors[name], AirbyteStreamStatus.COMPLETE)
                     case LeftOut():
+                        left_out[name] = event.reason
                         logger.warning("%s is left out: %s", name, event.reason)
                     case Failed():
                         failed.append(name)
                         logger.debug("%s failed", name, exc_info=event.error)
                         yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
-                        if not isinstance(event.error, AuthenticationError):
-                            yield _traced(name, event.error).as_airbyte_message()
-                        elif not refused:
+                        if isinstance(event.error, AuthenticationError | UnreachableError):
                             # It is the same for every stream: said once, at the end.
-                            refused = event.error.message
+                            common = event.error
+                        else:
+                            yield _traced(name, event.error).as_airbyte_message()
         finally:
             client.close()
             logger.info(
@@ -241,10 +244,12 @@ class SourceIncident(AbstractSource):
                 client.waited,
                 time.monotonic() - started_at,
             )
-        if refused:
+        if common:
             raise AirbyteTracedException(
-                message=refused, internal_message=refused, failure_type=FailureType.config_error
+                message=common.message, internal_message=common.message, failure_type=_failure_type(common)
             )
+        if left_out and len(left_out) == len(selected):
+            raise _config_error(f"no stream could be read. The first: {next(iter(left_out.values()))}")
         if failed:
             # The platform takes the exit code; what is wrong with each stream has been told by its own trace.
             raise AirbyteTracedException(
@@ -363,18 +368,18 @@ def _state_message(stream: str, state: Mapping[str, Any], count: int) -> Airbyte
     )
 
 
-def _traced(stream: str, error: Exception) -> AirbyteTracedException:
+def _failure_type(error: Exception) -> FailureType:
     if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError):
-        failure = FailureType.config_error
-    elif isinstance(error, TransientError):
-        failure = FailureType.transient_error
-    else:
-        failure = FailureType.system_error
+        return FailureType.config_error
+    return FailureType.transient_error if isinstance(error, TransientError) else FailureType.system_error
+
+
+def _traced(stream: str, error: Exception) -> AirbyteTracedException:
     known = isinstance(error, ApiError)
     return AirbyteTracedException(
         message=f"{stream}: {error}" if known else f"{stream}: the connector failed, please report it ({error!r:.200})",
         internal_message=f"{type(error).__name__}: {error}"[:1000],
-        failure_type=failure,
+        failure_type=_failure_type(error),
         stream_descriptor=StreamDescriptor(name=stream),
     )
 

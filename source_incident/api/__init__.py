@@ -10,6 +10,7 @@ from source_incident.api.errors import (
     Stopped,
     TransientError,
     UnexpectedAnswerError,
+    UnreachableError,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Stopped",
     "TransientError",
     "UnexpectedAnswerError",
+    "UnreachableError",
 ]

@@ -68,6 +68,13 @@ class TransientError(ApiError):
     """A passing fault that did not pass within the retries: 429, 5xx, a broken connection, a timeout."""
 
 
+class UnreachableError(TransientError):
+    """Not one request of the run was answered."""
+
+    def __init__(self, endpoint: str, last: TransientError) -> None:
+        super().__init__(f"{endpoint} does not answer: {last.message}. Check the network and the setting endpoint")
+
+
 @dataclass(frozen=True)
 class ErrorBody:
     """What is worth showing of the API's error body.

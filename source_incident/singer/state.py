@@ -4,6 +4,7 @@ A bookmark is the stream's Airbyte state, with its cursor under the names that S
 `replication_key` and `replication_key_value`.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from airbyte_cdk.models import (
     AirbyteStreamState,
     StreamDescriptor,
 )
+
+logger = logging.getLogger("airbyte.incident.singer")
 
 KEY, VALUE = "replication_key", "replication_key_value"
 # A state that has these names itself is kept whole under this one.
@@ -125,6 +128,8 @@ def _unbookmarked(stream: str, value: Any, cursor: str | None) -> Mapping[str, A
         return whole
     rest = {key: item for key, item in value.items() if key not in {KEY, VALUE, *SDK_NOTES}}
     if value.get(VALUE) is None:
+        if VALUE in value and not rest:
+            logger.warning("state: the bookmark of %r has no value, the stream is read from the start", stream)
         return rest
     key = value.get(KEY) or cursor
     if not isinstance(key, str):

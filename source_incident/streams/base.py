@@ -8,7 +8,7 @@ from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -254,8 +254,23 @@ class IncidentStream(HttpStream, ABC):
         Raises:
             UnexpectedAnswerError: it has not.
         """
-        self._records(body)
+        for record in self._records(body):
+            for key in self._own_keys:
+                if record.get(key) is None:
+                    raise UnexpectedAnswerError(f"a record in the answer has no {key!r}, which is its key")
         self._after(body)
+
+    @cached_property
+    def _own_keys(self) -> tuple[str, ...]:
+        """The key's fields that a record brings itself."""
+        primary_key = self.primary_key
+        keys = [primary_key] if isinstance(primary_key, str) else [str(key) for key in primary_key or ()]
+        given = {*self.made_from, *self.copied, *self.copied_from_body, self.record_list_field, self.position_field}
+        stream: type[IncidentStream] = type(self)
+        while issubclass(stream, ChildStream):
+            given.add(stream.parent_key)
+            stream = stream.parent
+        return tuple(key for key in keys if key not in given)
 
     @property
     def bookmark_key(self) -> str | None:
@@ -288,7 +303,8 @@ class IncidentStream(HttpStream, ABC):
                 raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")
             records = []
             for name in self.record_lists:
-                records += [{**record, str(self.record_list_field): name} for record in _rows(found.get(name), name)]
+                rows = _rows(found.get(name) or [], name)
+                records += [{**record, str(self.record_list_field): name} for record in rows]
         else:
             records = _rows(found, self.records_at)
         if self.position_field:
@@ -437,8 +453,6 @@ def cursor_of(record: Record, field: str) -> datetime | None:
 
 
 def _rows(found: Any, name: str) -> list[Record]:
-    if found is None:  # how a Go server can write an empty list
-        return []
     if not isinstance(found, list):
         raise UnexpectedAnswerError(f"{name!r} in the answer is not a list")
     if not all(type(row) is dict for row in found):

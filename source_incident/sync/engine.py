@@ -7,7 +7,16 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from source_incident.api import ApiError, AuthenticationError, Client, ForbiddenError, NotFoundError, Stopped
+from source_incident.api import (
+    ApiError,
+    AuthenticationError,
+    Client,
+    ForbiddenError,
+    NotFoundError,
+    Stopped,
+    TransientError,
+    UnreachableError,
+)
 from source_incident.config import Config
 from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice, cursor_of
 from source_incident.sync.events import (
@@ -165,11 +174,20 @@ class Sync:
             if tree.stream.still_open and any(one.since for one in passes) and consumers != [tree.selected]:
                 work.append(self._read_still_open(tree, passes))
             await together(work)
-        except (Stopped, asyncio.CancelledError):
+        except Stopped:
+            if self._stopping:
+                raise
+        except asyncio.CancelledError:
             raise
         except AuthenticationError as error:
-            for item in self._selected:
-                await self._fail(item, error)
+            await self._fail_all(error)
+        except TransientError as error:
+            if self._reader.began:
+                for item in consumers:
+                    await self._fail(item, error)
+            else:
+                # Not one answer so far: the others would only wait for the same.
+                await self._fail_all(UnreachableError(self._client.endpoint, error))
         except Exception as error:
             for item in consumers:
                 await self._fail(item, error)
@@ -370,6 +388,12 @@ class Sync:
             if item is tree.selected:
                 item.progress.nested_pages.update(nested.pages())
             await self._tell(Checkpoint(name, item.progress.state()))
+
+    async def _fail_all(self, error: ApiError) -> None:
+        """Ends the whole sync for a reason that is the same for every stream."""
+        for item in self._selected:
+            await self._fail(item, error)
+        self._client.stop()
 
     async def _fail(self, item: Selected, error: Exception) -> None:
         name = item.stream.name

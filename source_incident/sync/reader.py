@@ -47,7 +47,7 @@ class Reader:
                 self.began = min(page.began, now) if page.began else now
             if page.after is not None and page.after in seen:
                 raise UnexpectedAnswerError(
-                    f"{stream.name}: the API gives the same page again (after={page.after[:60]}), the list would never "
+                    f"the API gives the same page again (after={page.after[:60]}), the list would never "
                     "end. Run the sync again later, and report it if it stays"
                 )
             yield page
