@@ -1,0 +1,1 @@
+"""Every stream, through the program."""
