@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import requests
 from airbyte_cdk.models import SyncMode
-from airbyte_cdk.sources.streams.core import StreamData
+from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
@@ -284,6 +284,11 @@ class IncidentStream(HttpStream, ABC):
     @property
     def is_resumable(self) -> bool:
         return self.supports_incremental
+
+    @property
+    def _checkpoint_mode(self) -> CheckpointMode:
+        # The engine keeps the state. The CDK's own read would ask for a resumable list without a cursor for ever.
+        return CheckpointMode.FULL_REFRESH
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK caches its own
         return _schema(self.name)
