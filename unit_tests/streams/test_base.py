@@ -406,6 +406,9 @@ BAD = [
     (IncidentParticipants, {"incident_participants": None}),
     (IncidentParticipants, {"incident_participants": {"active": {"user": {}}}}),
     (IncidentParticipants, {"incident_participants": {"active": ["x"]}}),
+    (IncidentUpdates, {"incident_updates": None}),
+    (IncidentUpdates, {"incident_updates": [{"incident_id": "01I"}]}),
+    (IncidentUpdates, {"incident_updates": [{"id": None, "incident_id": "01I"}]}),
     (IpAllowlists, {"ip_allowlist": []}),
     (IpAllowlists, {"ip_allowlist": None}),
 ]
@@ -466,7 +469,12 @@ def test_the_cdks_own_read_follows_the_pages() -> None:
 
 @pytest.mark.parametrize("kind", [Incidents, Actions, IncidentUpdates])
 def test_the_cdks_own_read_works_for_incremental_streams(kind: Any) -> None:
-    api = Api(lambda *_: {kind.records_at: [{"id": "1", "incident_id": "2", "updated_at": "2026-01-01"}], "pagination_meta": {}})
+    api = Api(
+        lambda *_: {
+            kind.records_at: [{"id": "1", "incident_id": "2", "updated_at": "2026-01-01"}],
+            "pagination_meta": {},
+        }
+    )
     assert [record["id"] for record in cdk_read(make(kind, api))] == ["1"]
     assert len(api.asked) == 1
 

@@ -1,0 +1,58 @@
+"""How a run ends where nothing can be read or written: one line, an exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from integration_tests.sandbox import Sandbox
+
+
+def run(config: dict[str, object], folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> tuple[int, str]:
+    """The exit code, and what stderr says but for retries and the log."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "source_incident", *arguments, "--config", str(path)],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("INFO ", "WARNING "))]
+    return done.returncode, "\n".join(lines)
+
+
+@pytest.mark.parametrize("arguments", [(), ("read",)])
+def test_an_api_that_never_answers_ends_the_run_with_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    config = {"api_key": "key", "endpoint": "http://127.0.0.1:1", "max_retries": 1}
+    code, said = run(config, tmp_path, *arguments)
+    assert code == 1
+    assert said.count("\n") == 0
+    assert "http://127.0.0.1:1 does not answer" in said
+    assert "Check the network and the setting endpoint" in said
+
+
+@pytest.mark.parametrize("arguments", [(), ("read",), ("--discover",)])
+def test_a_full_disk_is_told_in_one_line(shared_sandbox: Sandbox, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        code, said = run(
+            {"api_key": shared_sandbox.key, "endpoint": shared_sandbox.url}, tmp_path, *arguments, stdout=full
+        )
+    finally:
+        os.close(full)
+    assert code == 1
+    assert said == "tap-incident: can't write to stdout: No space left on device"
+
+
+def test_a_path_that_is_not_the_api_is_no_empty_success(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+    code, said = run({"api_key": shared_sandbox.key, "endpoint": f"{shared_sandbox.url}/elsewhere"}, tmp_path)
+    assert code != 0
+    assert "no stream could be read" in said
