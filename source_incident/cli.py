@@ -32,7 +32,7 @@ class UsageError(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(message)
+        raise UsageError(" ".join(message.split()))
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
+
 DOCUMENTATION_URL = "https://api-docs.incident.io/"
 DEFAULT_ENDPOINT = "https://api.incident.io"
 DEFAULT_MODES = ("standard", "retrospective")
@@ -290,16 +292,13 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ConfigError(f"{what} {path}: is in UTF-16, save it as UTF-8")
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        # Strict, so that whatever was read can be written again: no NaN, no half of a surrogate pair.
+        return orjson.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(f"{what} {path}: is not UTF-8 text, save it as UTF-8") from None
-    except json.JSONDecodeError as error:
+    except orjson.JSONDecodeError as error:
         raise ConfigError(
             f"{what} {path}: is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from None
-    except (RecursionError, ValueError):
-        raise ConfigError(
-            f"{what} {path}: is not JSON that can be read: nested too deep or a number too long"
         ) from None
 
 

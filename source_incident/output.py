@@ -19,6 +19,8 @@ LEVELS = {
     logging.DEBUG: "DEBUG",
 }
 BUFFER_BYTES = 64 * 1024
+# No key is shorter; hiding a shorter text would break the lines' own words.
+SHORTEST_SECRET = 8
 
 
 class Output:
@@ -37,18 +39,21 @@ class Output:
         os.dup2(2, 1)
         self._lock = threading.Lock()
         self._singer = singer
-        self._secrets: list[bytes] = []
+        self._secrets: list[str] = []
+        self._secrets_in_json: list[bytes] = []
         self.logger = logging.getLogger("airbyte")
         self._set_up_logging(debug)
 
     def hide(self, secret: Any) -> None:
         """Keeps a secret out of everything that is written from now on."""
-        if isinstance(secret, str) and secret.strip():
-            self._secrets.append(orjson.dumps(secret.strip())[1:-1])
+        if isinstance(secret, str) and len(secret.strip()) >= SHORTEST_SECRET:
+            text = _whole(secret.strip())
+            self._secrets.append(text)
+            self._secrets_in_json.append(orjson.dumps(text)[1:-1])
 
     def write(self, line: bytes) -> None:
         """Writes whole lines; states and what follows a pause are flushed by `flush`."""
-        for secret in self._secrets:
+        for secret in self._secrets_in_json:
             if secret in line:
                 line = line.replace(secret, b"****")
         with self._lock:
@@ -87,7 +92,7 @@ class Output:
             text: the line.
             usable: what the user gave could be used, the run failed all the same.
         """
-        text = self.scrub(" ".join(text.split()))
+        text = self.scrub(_whole(" ".join(text.split())))
         if not self._singer:
             failure = FailureType.system_error if usable else FailureType.config_error
             traced = AirbyteTracedException(message=text, internal_message=text, failure_type=failure)
@@ -97,7 +102,7 @@ class Output:
     def scrub(self, text: str) -> str:
         """The text without the secrets."""
         for secret in self._secrets:
-            text = text.replace(secret.decode(), "****")
+            text = text.replace(secret, "****")
         return text
 
     def _set_up_logging(self, debug: bool) -> None:
@@ -140,6 +145,11 @@ class _StderrHandler(logging.Handler):
 
 def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
     try:
-        return handler.format(record)
+        return _whole(handler.format(record))
     except Exception:
-        return str(record.msg)
+        return _whole(str(record.msg))
+
+
+def _whole(text: str) -> str:
+    """The text as UTF-8 can hold it: the name of a file may have bytes that are none."""
+    return text.encode("utf-8", "backslashreplace").decode()

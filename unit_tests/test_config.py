@@ -245,9 +245,11 @@ def test_a_file_is_read_with_or_without_a_bom(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "is not JSON"),
-        (b"api_key = 1", "is not JSON: Expecting value at line 1 column 1"),
+        (b"api_key = 1", "at line 1 column 1"),
         (b'{"api_key": "%s"' % KEY.encode(), "is not JSON"),
         (b'{"api_key": "%s",\n}' % KEY.encode(), "is not JSON"),
+        (b'{"num_workers": NaN}', "is not JSON"),
+        (b'{"api_key": "\\ud800"}', "is not JSON"),
         (b"[]", "a JSON object is wanted, it holds a list"),
         (b'"%s"' % KEY.encode(), "it holds a string"),
         (b"null", "it holds null"),
@@ -256,8 +258,8 @@ def test_a_file_is_read_with_or_without_a_bom(tmp_path: Path) -> None:
         ('{"api_key": "x"}'.encode("utf-16"), "is in UTF-16, save it as UTF-8"),
         ('{"api_key": "x"}'.encode("utf-16-le"), "is not JSON"),
         (b'{"api_key": "\xe9"}', "is not UTF-8"),
-        (b"[" * 100_000, "nested too deep"),
-        (b'{"num_workers": ' + b"9" * 5000 + b"}", "a number too long"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"num_workers": ' + b"9" * 5000 + b"}", "is not JSON"),
         (b" " * 1_000_001, "larger than 1,000,000 bytes"),
     ],
 )

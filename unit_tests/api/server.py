@@ -24,13 +24,14 @@ def answer(
 
 
 class ScriptedServer:
-    """Gives the scripted answers in order, then `{}` for ever.
+    """Gives the scripted answers in order, then for ever what `default` makes of a path and its query, or `{}`.
 
     Attributes:
         requests: each request's head, as text.
     """
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, default: Callable[[str], bytes] | None = None) -> None:
+        self._default = default or (lambda path: answer())
         self.requests: list[str] = []
         self._answers = list(answers)
         self._lock = threading.Lock()
@@ -86,7 +87,7 @@ class ScriptedServer:
                     head += chunk
                 with self._lock:
                     self.requests.append(head.decode("latin-1"))
-                    given = self._answers.pop(0) if self._answers else answer()
+                    given = self._answers.pop(0) if self._answers else self._default(self.lines()[-1].split()[1])
                 if callable(given):
                     given(connection)
                 else:
