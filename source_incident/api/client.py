@@ -115,6 +115,7 @@ class Client:
         self.endpoint = endpoint
         self.pace = Pace()
         self.requests = 0
+        self.answers = 0
         self.retries = 0
         self.waited = 0.0
         # A host name comes back in lower case.
@@ -233,6 +234,8 @@ class Client:
             if isinstance(error, ValueError):  # a URL or a proxy that is none
                 raise RequestError(self.scrub(f"GET {where}: {' '.join(str(error).split())}")) from None
             raise TransientError(self.scrub(_reason(error, self._request_timeout))) from None
+        with self._counters:
+            self.answers += 1
         with response:
             self.pace.answered(endpoint, response.headers)
             began = _server_time(response.headers.get("Date"), time.monotonic() - started)

@@ -182,7 +182,7 @@ class Sync:
         except AuthenticationError as error:
             await self._fail_all(error)
         except TransientError as error:
-            if self._reader.began:
+            if self._client.answers:
                 for item in consumers:
                     await self._fail(item, error)
             else:

@@ -1,0 +1,244 @@
+"""SourceIncident as the CDK calls it: catalogs by default, what it refuses, and what it says of each failure."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airbyte_cdk.models import (
+    AirbyteMessage,
+    AirbyteStateBlob,
+    AirbyteStateMessage,
+    AirbyteStateType,
+    AirbyteStream,
+    AirbyteStreamState,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
+    FailureType,
+    StreamDescriptor,
+    SyncMode,
+    Type,
+)
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_incident.config import connection_specification
+from source_incident.source import SourceIncident
+from source_incident.streams import STREAMS
+from unit_tests.api.server import ScriptedServer, answer
+
+KEY = "inc_5ecret_key_0123456789abcdef"
+LOGGER = logging.getLogger("airbyte")
+CONFIG = {"api_key": KEY, "endpoint": "http://127.0.0.1:1", "max_retries": 0}
+
+Default = Callable[[str], bytes]
+
+
+def catalog(*names: str, mode: SyncMode = SyncMode.full_refresh, schema: Any = None) -> ConfiguredAirbyteCatalog:
+    return ConfiguredAirbyteCatalog(
+        streams=[
+            ConfiguredAirbyteStream(
+                stream=AirbyteStream(name=name, json_schema=schema or {}, supported_sync_modes=[mode]),
+                sync_mode=mode,
+                destination_sync_mode=DestinationSyncMode.append,
+            )
+            for name in names
+        ]
+    )
+
+
+def state(name: str, blob: dict[str, Any]) -> AirbyteStateMessage:
+    stream = AirbyteStreamState(stream_descriptor=StreamDescriptor(name=name), stream_state=AirbyteStateBlob(blob))
+    return AirbyteStateMessage(type=AirbyteStateType.STREAM, stream=stream)
+
+
+def read(
+    default: Default, wanted: ConfiguredAirbyteCatalog, optional: tuple[str, ...] = (), **settings: Any
+) -> tuple[list[AirbyteMessage], str | None]:
+    """What a read yields, and what it raises at its end."""
+    found: list[AirbyteMessage] = []
+    with ScriptedServer(default=default) as server:
+        config = {**CONFIG, "endpoint": server.url, **settings}
+        try:
+            found += SourceIncident(optional).read(LOGGER, config, wanted)
+        except AirbyteTracedException as error:
+            return found, error.message
+    return found, None
+
+
+def errors(messages: list[AirbyteMessage]) -> dict[str, tuple[FailureType | None, str]]:
+    return {
+        str(error.stream_descriptor.name if error.stream_descriptor else None): (error.failure_type, error.message)
+        for message in messages
+        if message.trace and (error := message.trace.error)
+    }
+
+
+def refused(wanted: ConfiguredAirbyteCatalog, states: list[AirbyteStateMessage] | None = None, **settings: Any) -> str:
+    with pytest.raises(AirbyteTracedException) as caught:
+        list(SourceIncident().read(LOGGER, {**CONFIG, **settings}, wanted, states))
+    assert caught.value.failure_type == FailureType.config_error
+    message = str(caught.value.message)
+    assert "\n" not in message
+    return message
+
+
+def test_the_spec_is_that_of_the_settings() -> None:
+    spec = SourceIncident().spec(LOGGER)
+    assert spec.connectionSpecification == connection_specification()
+
+
+def test_discover_has_every_stream_with_its_schema_and_key() -> None:
+    found = SourceIncident().discover(LOGGER, CONFIG).streams
+    assert len(found) == len(STREAMS)
+    for stream in found:
+        assert stream.json_schema["properties"].keys() >= {path[0] for path in stream.source_defined_primary_key or []}
+
+
+def test_the_default_catalog_is_what_is_on_by_default_and_incremental_where_it_can_be() -> None:
+    source = SourceIncident()
+    found = source.default_catalog(CONFIG).streams
+    names = {item.stream.name for item in found}
+    assert {"incidents", "alerts", "severities"} <= names
+    assert not names & source.off_by_default()
+    assert len(names) + len(source.off_by_default()) == len(STREAMS)
+    for item in found:
+        can = SyncMode.incremental in item.stream.supported_sync_modes
+        assert item.sync_mode == (SyncMode.incremental if can else SyncMode.full_refresh)
+        assert (item.stream.name in source.bookmark_keys(CONFIG)) == can
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (catalog("severity"), "no stream 'severity'"),
+        (catalog("severities", "severities"), "twice"),
+        (catalog("severities", mode=SyncMode.incremental), "can't be read incrementally"),
+    ],
+)
+def test_a_catalog_that_cannot_be_read_is_an_error_of_the_config(wanted: ConfiguredAirbyteCatalog, said: str) -> None:
+    assert said in refused(wanted)
+
+
+@pytest.mark.parametrize(
+    "blob", [{"updated_at": "yesterday"}, {"updated_at": 5}, {"something": 1}, {"resume": {"after": ""}}, {"modes": []}]
+)
+def test_a_state_that_cannot_be_understood_names_the_stream_and_asks_for_nothing(blob: dict[str, Any]) -> None:
+    message = refused(catalog("incidents", mode=SyncMode.incremental), [state("incidents", blob)])
+    assert message.startswith("state: the state of the stream 'incidents' can't be understood: ")
+    assert "Take it out of the state" in message
+
+
+def test_state_that_is_not_by_stream_is_an_error_of_the_config() -> None:
+    legacy = AirbyteStateMessage(type=AirbyteStateType.LEGACY, data={"incidents": {}})
+    assert "type STREAM" in refused(catalog("incidents", mode=SyncMode.incremental), [legacy])
+
+
+def test_a_config_that_cannot_be_used_is_an_error_of_the_config() -> None:
+    assert "api_key" in refused(catalog("severities"), api_key="")
+    assert "num_workers" in refused(catalog("severities"), num_workers=99)
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "kind", "said"),
+    [
+        (answer({}, 403), FailureType.config_error, "lacks"),
+        (answer({}, 404), FailureType.config_error, "not found"),
+        (answer({}, 422), FailureType.system_error, "422"),
+        (answer({}, 503), FailureType.transient_error, "503"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", FailureType.transient_error, "given up"),
+        (answer([]), None, "not a JSON object"),
+        (answer({"severities": [1]}), None, "not a record"),
+        (answer({}, 302, {"Location": "https://evil.example"}), None, "redirects"),
+    ],
+)
+def test_a_failed_stream_has_one_trace_of_its_kind_and_the_others_finish(
+    given_answer: bytes, kind: FailureType | None, said: str
+) -> None:
+    def default(path: str) -> bytes:
+        if path.startswith("/v1/severities"):
+            return given_answer
+        return answer({"incident_types": [{"id": "1"}]})
+
+    # One worker: nothing else has been answered yet when the first stream fails.
+    messages, raised = read(default, catalog("severities", "incident_types"), num_workers=1)
+    found = errors(messages)
+    assert set(found) == {"severities"}
+    failure, message = found["severities"]
+    assert said in message
+    assert KEY not in str(messages)
+    assert kind in (None, failure)
+    assert raised is not None
+    assert "severities" in raised
+    assert [message.record.data for message in messages if message.record] == [{"id": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("given_answer", "said"), [(answer({}, 401), "does not accept the API key"), (b"", "does not answer")]
+)
+def test_what_is_the_same_for_every_stream_is_said_once(given_answer: bytes, said: str) -> None:
+    messages, raised = read(lambda _: given_answer, catalog("severities", "incident_types"))
+    assert errors(messages) == {}
+    assert raised is not None
+    assert said in raised
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_stream_that_nobody_chose_is_left_out_where_it_may_not_be_read(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def default(path: str) -> bytes:
+        if path.startswith("/v1/severities"):
+            return answer({}, status)
+        return answer({"incident_types": [{"id": "1"}]})
+
+    with caplog.at_level(logging.WARNING, "airbyte"):
+        messages, raised = read(default, catalog("severities", "incident_types"), optional=("severities",))
+    assert raised is None
+    assert errors(messages) == {}
+    assert "severities is left out" in caplog.text
+    statuses = [
+        (status.stream_descriptor.name, status.status.value)
+        for message in messages
+        if message.trace and (status := message.trace.stream_status)
+    ]
+    assert ("incident_types", "COMPLETE") in statuses
+    assert not [name for name, _ in statuses if name == "severities"]
+
+
+def test_a_nested_column_that_the_schema_leaves_out_costs_no_request() -> None:
+    asked: list[str] = []
+
+    def default(path: str) -> bytes:
+        asked.append(path.split("?")[0])
+        if path.startswith("/v2/incidents?"):
+            return answer({"incidents": [{"id": "i", "mode": "standard"}], "pagination_meta": {}})
+        return answer({"incident_updates": [], "incident_attachments": [], "actions": []})
+
+    without = {"properties": {"id": {}, "name": {}}}
+    messages, raised = read(default, catalog("incidents", schema=without))
+    assert raised is None
+    assert set(asked) == {"/v2/incidents"}
+    assert [message.record.data for message in messages if message.record] == [{"id": "i", "mode": "standard"}]
+    asked.clear()
+    assert read(default, catalog("incidents", schema={"properties": {"id": {}, "updates": {}}}))[1] is None
+    assert set(asked) == {"/v2/incidents", "/v2/incident_updates"}
+
+
+def test_the_records_of_a_state_are_counted_with_it() -> None:
+    def default(path: str) -> bytes:
+        if "after=" in path:
+            return answer({"alerts": [{"id": "3"}], "pagination_meta": {}})
+        return answer({"alerts": [{"id": "1"}, {"id": "2"}], "pagination_meta": {"after": "2"}})
+
+    messages, raised = read(default, catalog("alerts", mode=SyncMode.incremental))
+    assert raised is None
+    counts, since = [], 0
+    for message in messages:
+        since += message.type == Type.RECORD
+        if message.state and message.state.sourceStats:
+            counts.append((message.state.sourceStats.recordCount, since))
+            since = 0
+    assert [told for told, _ in counts] == [seen for _, seen in counts]
+    assert sum(told or 0 for told, _ in counts) == 3
+    assert len(counts) == 2
