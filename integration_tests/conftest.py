@@ -12,7 +12,7 @@ from integration_tests.sandbox import Sandbox
 from integration_tests.sync.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, Catalog, Tap
 
 KEY = "sandbox-key-4711"
-SMALL = {
+SMALL: dict[str, Any] = {
     "incidents": 60,
     "updates": 300,
     "actions": 80,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
+
+import orjson
 
 from integration_tests.sandbox import Sandbox
 from source_incident.streams import STREAMS
@@ -35,7 +36,7 @@ class Account:
         declared = declarations()[name]
         if declared.records_at is None:
             raise ValueError(f"{name} is no list")
-        records = copy.deepcopy(self._list(name))
+        records = orjson.loads(orjson.dumps(self._list(name)))
         if name == "incidents":
             records = [record for record in records if record.get("mode") in self._modes]
             self._nest(records)
@@ -72,7 +73,7 @@ class Account:
             for row in self._list(name):
                 rows[row["incident_id"]].append(row)
             for incident in incidents:
-                incident[column] = copy.deepcopy(rows.get(incident["id"])) or None
+                incident[column] = rows.get(incident["id"]) or None
 
 
 def declarations() -> dict[str, Any]:
