@@ -6,17 +6,18 @@ import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import orjson
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
+from source_incident.api.deadline import DeadlineAdapter
 from source_incident.api.errors import (
     ApiError,
     AuthenticationError,
@@ -97,7 +98,7 @@ class Client:
         endpoint: the API's base URL, without a slash at its end.
         api_key: the key.
         user_agent: what to send as User-Agent.
-        request_timeout: seconds that one try may take, its body included.
+        request_timeout: seconds that one try may take: the connection, the headers and the body.
         max_retries: how often a passing fault is tried again.
         connections: how many connections are kept open.
     """
@@ -135,7 +136,7 @@ class Client:
             "allow_redirects": False,
         }
         self._session.trust_env = False
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
+        adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -219,14 +220,16 @@ class Client:
         endpoint: str,
         validate: Validate | None,
     ) -> ApiResponse:
-        deadline = time.monotonic() + self._request_timeout
         started = time.monotonic()
         with self._counters:
             self.requests += 1
         try:
             response = self._session.send(
                 request,
-                timeout=(min(CONNECT_TIMEOUT, self._request_timeout), self._request_timeout),
+                # requests passes urllib3's form on, and has no word for the whole time itself.
+                timeout=urllib3.Timeout(  # type: ignore[arg-type]
+                    connect=min(CONNECT_TIMEOUT, self._request_timeout), total=self._request_timeout
+                ),
                 **self._settings,
             )
         except (requests.RequestException, urllib3.exceptions.LocationValueError) as error:
@@ -239,7 +242,7 @@ class Client:
         with response:
             self.pace.answered(endpoint, response.headers)
             began = _server_time(response.headers.get("Date"), time.monotonic() - started)
-            content = self._read_whole(response, deadline)
+            content = self._read_whole(response)
         if response.status_code != 200:
             raise self._error(response, content, where)
         body = _parsed(content)
@@ -249,8 +252,8 @@ class Client:
             validate(body)
         return ApiResponse.of(response, body, began)
 
-    def _read_whole(self, response: requests.Response, deadline: float) -> bytes:
-        """The body, decompressed. Every read is bounded by the socket's timeout, all of them by the deadline."""
+    def _read_whole(self, response: requests.Response) -> bytes:
+        """The body, decompressed."""
         chunks: list[bytes] = []
         size = 0
         try:
@@ -259,10 +262,10 @@ class Client:
                 size += len(chunk)
                 if size > LARGEST_BODY:
                     raise UnexpectedAnswerError(f"the body is larger than {LARGEST_BODY // 2**20} MB")
-                if time.monotonic() > deadline:
-                    raise TransientError(f"the body did not come whole within {self._request_timeout:g} s")
                 if self._stop.is_set():
                     raise Stopped
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
+            raise TransientError(f"the body did not come whole within {self._request_timeout:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise TransientError(f"the body broke off: {self.scrub(_reason(error, self._request_timeout))}") from None
         expected = response.headers.get("Content-Length")
@@ -353,7 +356,13 @@ class Client:
             raise Stopped
 
     def _where(self, request: requests.PreparedRequest) -> str:
-        return self.scrub(request.path_url.removeprefix(self._prefix))
+        """The path, and of the query what tells one request of a list from the next."""
+        path, _, query = request.path_url.removeprefix(self._prefix).partition("?")
+        pairs = parse_qsl(query)
+        times = Counter(name for name, _ in pairs)
+        kept = {name: self.scrub(value)[:80] for name, value in pairs if times[name] == 1 and name != "page_size"}
+        asked = urlencode(kept, safe="[]:*")
+        return quote(self.scrub(unquote(path)), safe="/*") + (f"?{asked}" if asked else "")
 
     def _limit_key(self, request: requests.PreparedRequest) -> str:
         """What shares a limit: the endpoint, whatever ids are in its path."""

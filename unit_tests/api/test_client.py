@@ -540,6 +540,54 @@ def test_a_slow_body_is_bounded_by_the_request_timeout(make: Make) -> None:
     assert "0.3 s" in error.message
 
 
+@pytest.mark.parametrize(
+    "sent", [HEAD[:-2] + b"X-Padding: " + b"x" * 1000, b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 " + b"O" * 1000]
+)
+def test_headers_that_trickle_are_bounded_by_the_request_timeout(make: Make, sent: bytes) -> None:
+    with ScriptedServer() as server:
+        server.add(trickle(server, sent), answer({"ok": 1}))
+        client = make(server, request_timeout=0.3)
+        started = time.monotonic()
+        assert client.get("/v2/things").body == {"ok": 1}
+    assert time.monotonic() - started < 1
+    assert client.retries == 1
+
+
+def test_headers_and_body_share_the_request_timeout(make: Make) -> None:
+    whole = answer({"things": 1})
+    with ScriptedServer() as server:
+        server.add(trickle(server, whole, pause=0.6 / len(whole)))
+        error = failing(make(server, request_timeout=0.4, max_retries=0), TransientError)
+        assert "the body did not come whole within 0.4 s" in error.message or "no answer within 0.4 s" in error.message
+        server.add(trickle(server, whole, pause=0.2 / len(whole)))
+        assert make(server, request_timeout=2).get("/v2/things").body == {"things": 1}
+
+
+def test_a_proxys_answers_are_bounded_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer() as proxy:
+        proxy.add(trickle(proxy, b"HTTP/1.1 200 " + b"O" * 1000), answer({"ok": 1}))
+        monkeypatch.setenv("http_proxy", proxy.url)
+        started = time.monotonic()
+        assert make("http://api.example", request_timeout=0.3).get("/v2/things").body == {"ok": 1}
+    assert time.monotonic() - started < 1
+    assert proxy.lines()[0].startswith("GET http://api.example/v2/things ")
+
+
+def test_a_kept_connection_gives_each_answer_its_whole_time(make: Make) -> None:
+    whole = answer({"ok": 1}).replace(b"Connection: close", b"Connection: keep-alive")
+
+    def twice(connection: socket.socket) -> None:
+        for _ in range(2):
+            server.wait(0.3)
+            connection.sendall(whole)
+            connection.recv(65536)
+
+    with ScriptedServer(twice) as server:
+        client = make(server, request_timeout=0.5, max_retries=0)
+        assert [client.get("/v2/things").body for _ in range(2)] == [{"ok": 1}] * 2
+    assert len(server.requests) == 1
+
+
 def test_stop_ends_a_wait_at_once(make: Make) -> None:
     with ScriptedServer(answer(ERROR, 429, {"Retry-After": "120"})) as server:
         client = make(server)
@@ -638,6 +686,21 @@ def test_when_a_request_was_made_is_told_by_the_servers_clock(make: Make) -> Non
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Wed, 99 Oct 2015 07:28:00 GMT", "5"])
 def test_a_date_that_is_none_is_ignored(date: str | None) -> None:
     assert _server_time(date, 0.0) is None
+
+
+def test_a_line_names_the_request_by_what_tells_pages_apart(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    query = {
+        "page_size": 250,
+        "status_category[one_of]": ["live", "closed"],
+        "updated_at[gte]": "2026-01-01",
+        "incident_id": "a b\n" + "x" * 500,
+        "after": f"01{KEY}",
+    }
+    with ScriptedServer(answer(ERROR, 500), answer({"ok": 1})) as server:
+        make(server).get(f"/v2/things/{KEY}", query)
+    (line,) = caplog.messages
+    named = f"/v2/things/****?updated_at[gte]=2026-01-01&incident_id=a+b%0A{'x' * 76}&after=01****"
+    assert line.startswith(f"retry: GET {named}: 500")
 
 
 def test_log_lines_do_not_hold_the_key(make: Make, caplog: pytest.LogCaptureFixture) -> None:
