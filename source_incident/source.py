@@ -280,11 +280,8 @@ class SourceIncident(AbstractSource):
                 )
             if name in selected:
                 raise _config_error(f"catalog: the stream {name!r} is there twice. Leave one of them")
-            incremental = configured.sync_mode == SyncMode.incremental
-            if incremental and not stream.supports_incremental:
-                raise _config_error(
-                    f"catalog: the stream {name!r} can't be read incrementally. Set its sync mode to full refresh"
-                )
+            # PyAirbyte asks for every stream incrementally; as the CDK does, what can't be is read in full.
+            incremental = configured.sync_mode == SyncMode.incremental and stream.supports_incremental
             selected[name] = Selected(
                 stream,
                 incremental,

@@ -113,7 +113,6 @@ def test_the_default_catalog_is_what_is_on_by_default_and_incremental_where_it_c
     [
         (catalog("severity"), "no stream 'severity'"),
         (catalog("severities", "severities"), "twice"),
-        (catalog("severities", mode=SyncMode.incremental), "can't be read incrementally"),
     ],
 )
 def test_a_catalog_that_cannot_be_read_is_an_error_of_the_config(wanted: ConfiguredAirbyteCatalog, said: str) -> None:

@@ -279,6 +279,7 @@ def test_a_full_read_of_an_incremental_stream_leaves_no_bookmark(
         assert len(again.records["alerts"]) == len(full.records["alerts"])
 
 
+@pytest.mark.parametrize("protocol", [SINGER])
 def test_a_stream_that_cannot_be_incremental_says_so(
     shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
@@ -286,6 +287,16 @@ def test_a_stream_that_cannot_be_incremental_says_so(
     assert run.code == 2
     assert not run.records
     assert "'severities' can't be read incrementally" in run.log
+
+
+@pytest.mark.parametrize("protocol", [AIRBYTE])
+def test_pyairbyte_asks_for_every_stream_incrementally_and_gets_in_full_what_cannot_be(
+    shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    wanted = catalog.of(protocol, ["severities"], incremental=["severities"])
+    first = tap_of(shared_sandbox).read(wanted).ok()
+    again = tap_of(shared_sandbox).read(wanted, first.state).ok()
+    assert len(first.records["severities"]) == len(again.records["severities"]) > 0
 
 
 # States of others
