@@ -14,7 +14,7 @@ COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports unit integration image container-test bench lock schemas docs contract
+.PHONY: help env demo test lint types imports unit integration image container-test container-memory bench lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -63,6 +63,9 @@ image: ## the container image
 
 container-test: $(ENV) $(TARGETS) ## build the image and drive it from outside; needs a Docker engine
 	$(RUN)/pytest integration_tests -m container
+
+container-memory: $(ENV) $(TARGETS) ## a million alerts read by the image with 256 MB of memory
+	CONTAINER_ALERTS=1000000 $(RUN)/pytest integration_tests/container -m container -k memory --timeout 1800
 
 bench: $(ENV) ## how close the connector comes to what the API and the machine allow; takes a quarter of an hour
 	$(RUN)/python -m benchmarks

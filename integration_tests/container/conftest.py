@@ -14,6 +14,7 @@ import yaml
 from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.models.images import Image
+from docker.types import LogConfig
 
 from integration_tests.sandbox import Sandbox
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
 KEY = "sandbox-key"
 SECONDS = 120
+SHELL = ["/bin/sh", "-c"]
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,43 @@ class Connector:
     image: Image
     config_directory: Path
 
-    def start(self, *command: str, network: str = "none", entrypoint: list[str] | None = None) -> Container:
-        """Starts it with a read-only root, no capability, a user that the image does not know."""
-        return self.client.containers.run(
+    def create(
+        self,
+        *command: str,
+        network: str = "none",
+        entrypoint: list[str] | None = None,
+        user: str = "12345:12345",
+        keep_output: bool = True,
+    ) -> Container:
+        """Makes it, with a read-only root, no capability, and a user that the image does not know.
+
+        Args:
+            keep_output: without it, its output reaches only who attaches, and the disk is not filled with it.
+        """
+        return self.client.containers.create(
             self.image.id,
             list(command),
             entrypoint=entrypoint,
-            detach=True,
             network_mode=network,
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
-            user="12345:12345",
+            user=user,
             mem_limit="256m",
+            memswap_limit="256m",
+            log_config=None if keep_output else LogConfig(type="none"),
             volumes={str(self.config_directory): {"bind": "/config", "mode": "ro"}},
         )
 
-    def run(self, *command: str, network: str = "none", entrypoint: list[str] | None = None) -> Ended:
-        """Runs it to its end."""
-        container = self.start(*command, network=network, entrypoint=entrypoint)
+    def start(self, *command: str, **options: Any) -> Container:
+        """Makes it, as `create` does, and starts it."""
+        container = self.create(*command, **options)
+        container.start()
+        return container
+
+    def run(self, *command: str, **options: Any) -> Ended:
+        """Starts it, as `start` does, and waits for its end."""
+        container = self.start(*command, **options)
         try:
             code = container.wait(timeout=SECONDS)["StatusCode"]
             lines = container.logs(stdout=True, stderr=False).decode().splitlines()

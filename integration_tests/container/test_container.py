@@ -1,7 +1,6 @@
 """What the Airbyte platform and a Singer user do with the image."""
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,7 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from docker.models.images import Image
 from jsonschema import Draft7Validator
 
-from integration_tests.container.conftest import KEY, ROOT, SECONDS, Connector
-from integration_tests.sandbox import Sandbox
+from integration_tests.container.conftest import KEY, ROOT, SHELL, Connector
 from source_incident.streams import STREAMS
 
 pytestmark = pytest.mark.container
@@ -24,8 +22,6 @@ pytestmark = pytest.mark.container
 ALL_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS}
 DEFAULT_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS if stream.selected_by_default}
 MOST_MEGABYTES = 260
-SIGKILLED = 137
-SHELL = ["/bin/sh", "-c"]
 
 
 def test_the_image_says_what_it_is(image: Image) -> None:
@@ -140,21 +136,3 @@ def test_a_singer_pipe_loads_a_target(
         for stream in ("incidents", "severities", "follow_ups", "users"):
             [(rows,)] = tables.sql(f"select count(*) from {stream}").fetchall()  # noqa: S608
             assert rows == expected[stream] > 0
-
-
-def test_a_stop_ends_a_read_that_is_under_way(connector: Connector, write: Callable[[str, Any], str]) -> None:
-    """Process 1 gets no default handling of signals: what ignores SIGTERM is killed after the time it is given."""
-    with Sandbox(key=KEY, latency=5_000.0) as slow:
-        config = write("config.json", {"api_key": KEY, "endpoint": slow.url})
-        container = connector.start("read", "--config", config, network="host")
-        try:
-            began = time.monotonic()
-            while b"STARTED" not in container.logs(stdout=True, stderr=False):
-                assert time.monotonic() - began < SECONDS
-                time.sleep(0.1)
-            began = time.monotonic()
-            container.stop(timeout=30)
-            assert time.monotonic() - began < 10
-            assert container.wait(timeout=SECONDS)["StatusCode"] != SIGKILLED
-        finally:
-            container.remove(force=True)
