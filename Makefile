@@ -9,12 +9,15 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 
 ENV := .venv/.made
 TARGETS := .venv-targets/.made
+# Programs of other people that the tests use the connector with: requirements-NAME.in is .venv-NAME
+OTHERS := $(patsubst requirements-%.in,%,$(wildcard requirements-*.in))
+CLIENTS := $(OTHERS:%=.venv-%/.made)
 RUN := .venv/bin
 COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports unit integration image container-test container-memory bench lock schemas docs contract
+.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -31,10 +34,10 @@ $(ENV): setup.py requirements-dev.lock
 	@$(RUN)/uv pip install -q --python $(RUN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(TARGETS): $(ENV) requirements-targets.lock
-	@echo "Making .venv-targets"
-	@$(RUN)/uv venv -q --clear --python $(RUN)/python .venv-targets
-	@$(RUN)/uv pip install -q --python .venv-targets/bin/python --require-hashes -r requirements-targets.lock
+.venv-%/.made: requirements-%.lock $(ENV)
+	@echo "Making .venv-$*"
+	@$(RUN)/uv venv -q --clear --python $(RUN)/python .venv-$*
+	@$(RUN)/uv pip install -q --python .venv-$*/bin/python --require-hashes -r $<
 	@touch $@
 
 demo: $(ENV) $(TARGETS) ## a company of the sandbox, synced into DuckDB, and three answers from it
@@ -56,7 +59,10 @@ unit: $(ENV)
 	$(RUN)/pytest unit_tests
 
 integration: $(ENV) $(TARGETS)
-	$(RUN)/pytest integration_tests -m "not container"
+	$(RUN)/pytest integration_tests -m "not container and not clients"
+
+client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; needs PostgreSQL (Debian: postgresql)
+	$(RUN)/pytest integration_tests -m clients
 
 image: ## the container image
 	docker build --network host --tag $(IMAGE):$(VERSION) .
@@ -83,4 +89,5 @@ contract: $(ENV) ## compare the streams with the vendor's newest document
 lock: $(ENV) ## lock the newest versions that fit the ranges
 	$(COMPILE) --upgrade --excludes requirements.excludes setup.py -o requirements.lock
 	$(COMPILE) --upgrade --constraints requirements.lock --extra tests setup.py -o requirements-dev.lock
-	$(COMPILE) --upgrade requirements-targets.in -o requirements-targets.lock
+	set -e; for name in $(OTHERS); do \
+		$(COMPILE) --upgrade requirements-$$name.in -o requirements-$$name.lock; done
