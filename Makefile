@@ -91,3 +91,4 @@ lock: $(ENV) ## lock the newest versions that fit the ranges
 	$(COMPILE) --upgrade --constraints requirements.lock --extra tests setup.py -o requirements-dev.lock
 	set -e; for name in $(OTHERS); do \
 		$(COMPILE) --upgrade requirements-$$name.in -o requirements-$$name.lock; done
+	npm install --prefix integration_tests/prism --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
