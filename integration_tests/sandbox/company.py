@@ -382,6 +382,9 @@ class GenericChildren:
             moment = at + (index + 1) * MINUTE
             pins["id"] = make_id(self._salt, own, moment)
             rows.append(company.invent(self._endpoint, mix(bits + index), index, moment, pins))
+        if name == "incident_participant_workloads":
+            # Aggregated by participant (the document): nobody is there twice
+            rows = list({row["user"]["id"]: row for row in rows}.values())
         source = FixedSource.of(self._salt ^ flat, rows)
         return RecordList(name, source, newest_first=name in NEWEST_FIRST)
 

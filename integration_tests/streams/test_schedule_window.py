@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 from integration_tests.conftest import MakeTap
 from integration_tests.sandbox import Sandbox
+from integration_tests.streams.test_all_streams import ask
 from integration_tests.sync.tap import Catalog
+from integration_tests.sync.test_reading import assert_same
 
 
 def test_schedule_entries_follow_their_own_paging_within_the_window(
@@ -17,8 +20,7 @@ def test_schedule_entries_follow_their_own_paging_within_the_window(
     run = tap.read(catalog.of(protocol, ["schedule_entries"])).ok()
     asked = [parse_qs(e["query"]) for e in shared_sandbox.requests()["log"] if e["path"] == "/v2/schedule_entries"]
     assert asked
-    ends = {query["entry_window_end"][0] for query in asked}
-    assert len(ends) == 1, "the window's end stays the same from page to page"
+    (end,) = {query["entry_window_end"][0] for query in asked}  # it stays the same from page to page
     by_schedule: dict[str, list[str]] = {}
     for query in asked:
         by_schedule.setdefault(query["schedule_id"][0], []).append(query["entry_window_start"][0])
@@ -26,4 +28,16 @@ def test_schedule_entries_follow_their_own_paging_within_the_window(
     for starts in by_schedule.values():
         assert len(starts) == 6, "the 101 shifts of 12 hours that overlap 50 days, in pages of 20"
         assert all(start.startswith("cursor:") for start in starts[1:])
-    assert {record["list"] for record in run.records["schedule_entries"]} == {"final", "overrides", "scheduled"}
+        assert datetime.fromisoformat(end) - datetime.fromisoformat(starts[0]) == timedelta(days=50)
+    held = [
+        {**entry, "schedule_id": query["schedule_id"][0], "list": name}
+        for query in asked
+        for name, entries in ask(
+            shared_sandbox,
+            f"/v2/schedule_entries?schedule_id={query['schedule_id'][0]}"
+            f"&entry_window_start={query['entry_window_start'][0]}&entry_window_end={query['entry_window_end'][0]}",
+        )["schedule_entries"].items()
+        for entry in entries
+    ]
+    assert {entry["list"] for entry in held} == {"final", "overrides", "scheduled"}
+    assert_same(run.records["schedule_entries"], held, catalog.keys["schedule_entries"], "schedule_entries")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from integration_tests.sandbox import Sandbox
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream
+from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.incidents import Incidents
+from tools.schemas import stream_name
 
 Record = dict[str, Any]
 DEFAULT_MODES = ("standard", "retrospective")
@@ -40,7 +43,7 @@ class Account:
         if name == "incidents":
             records = [record for record in records if record.get("mode") in self._modes]
             self._nest(records)
-        elif name in OF_MODES or getattr(declared, "parent_key", "") == "incident_id":
+        elif name in OF_MODES or Incidents in _above(declared):
             records = self._of_modes(records)
         elif name == "schedules":
             # The API gives these in pages of 25 and fewer only.
@@ -57,11 +60,21 @@ class Account:
             declared = declarations()[name]
             records = held["records"]
             if issubclass(declared, ChildStream):
-                for record, parents in zip(records, held.get("parents", [{}] * len(records)), strict=True):
-                    for parameter, id_ in parents.items():
-                        record.setdefault(declared.parent_key if len(parents) == 1 else parameter, id_)
+                self._join(declared, records, held.get("parents", [{}] * len(records)))
             self._lists[name] = records
         return self._lists[name]
+
+    def _join(self, declared: type[ChildStream], records: list[Record], parents: list[dict[str, str]]) -> None:
+        """Gives the records the ids that join them to what they are below."""
+        keys = re.findall(r"{(\w+)}", declared.endpoint) or [declared.parent_key]
+        for record, ids in zip(records, parents, strict=True):
+            for key, id_ in zip(keys, ids.values(), strict=True):
+                record.setdefault(key, id_)
+        if issubclass(declared.parent, ChildStream):
+            key = declared.parent.parent_key
+            above = {record["id"]: record[key] for record in self._list(stream_name(declared.parent))}
+            for record in records:
+                record.setdefault(key, above[record[declared.parent_key]])
 
     def _of_modes(self, records: list[Record]) -> list[Record]:
         mode_of = {incident["id"]: incident.get("mode") for incident in self._list("incidents")}
@@ -78,9 +91,14 @@ class Account:
 
 def declarations() -> dict[str, Any]:
     """The streams' declarations by name."""
-    from airbyte_cdk.sources.utils.casing import camel_to_snake
+    return {stream_name(stream): stream for stream in STREAMS}
 
-    return {str(camel_to_snake(stream.__name__)): stream for stream in STREAMS}
+
+def _above(stream: type[IncidentStream]) -> Iterator[type[IncidentStream]]:
+    """What a stream hangs below, the nearest first."""
+    while issubclass(stream, ChildStream):
+        stream = stream.parent
+        yield stream
 
 
 def _remove(value: Any, path: list[str]) -> None:
