@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--test", action="store_true", help="Singer: see whether the key works")
     parser.add_argument("--about", action="store_true", help="Singer: print name, version, capabilities, settings")
     parser.add_argument("--format", choices=("json", "markdown"), help="of --about")
+    parser.add_argument("--no-progress", action="store_true", help="no live display, no line a stream every 30 s")
     parser.add_argument("--debug", action="store_true", help="log more")
     parser.add_argument("--version", action="store_true", help="print the version")
     return parser

@@ -31,11 +31,15 @@ class Output:
     Args:
         singer: logs go to stderr as text; else they are Airbyte messages on stdout.
         debug: log more.
+
+    Attributes:
+        stdout_is_terminal: records appear there.
     """
 
     def __init__(self, *, singer: bool, debug: bool) -> None:
         sys.stdout.flush()
         self._stream = os.fdopen(os.dup(1), "wb", buffering=BUFFER_BYTES)
+        self.stdout_is_terminal = self._stream.isatty()
         os.dup2(2, 1)
         self._lock = threading.Lock()
         self._singer = singer

@@ -6,10 +6,12 @@ by SIGINT and SIGTERM; 141 whoever read stdout has gone.
 
 import gc
 import json
+import logging
 import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 
+    from source_incident.progress import Show
     from source_incident.singer import SavedState, Selection
     from source_incident.source import SourceIncident
 
@@ -165,7 +168,7 @@ class _Program:
         state = read_state(document, cursors)
         self._warn_of_unknown(state, cursors)
         catalog = _in_order(selection.catalog, state.currently_syncing)
-        source = self._source(optional={item.stream.name for item in catalog.streams} - selection.chosen)
+        source = self._source({item.stream.name for item in catalog.streams} - selection.chosen, self._show())
         self._stop_on_signals(source)
         messages: Iterable[AirbyteMessage] = source.read(self._out.logger, given, catalog, state.messages())
         if self._singer:
@@ -206,10 +209,23 @@ class _Program:
             else:
                 yield message
 
-    def _source(self, optional: Iterable[str] = ()) -> "SourceIncident":
+    def _source(self, optional: Iterable[str] = (), show: "Show | None" = None) -> "SourceIncident":
+        from source_incident.progress import nothing
         from source_incident.source import SourceIncident
 
-        return SourceIncident(frozenset(optional))
+        return SourceIncident(frozenset(optional), show or nothing)
+
+    def _show(self) -> "Show":
+        """What shows how far a read is: a live display where only people read stderr, else lines in the log."""
+        from source_incident.progress import live, log_lines, nothing
+
+        if self._args.no_progress:
+            return nothing
+        if os.isatty(2) and not self._out.stdout_is_terminal and os.environ.get("TERM", "dumb") != "dumb":
+            logging.getLogger("airbyte.incident.metrics").setLevel(logging.WARNING)
+            # Singer's log goes to the terminal too, with a line that sums up.
+            return partial(live, stays=not self._singer)
+        return partial(log_lines, logger=self._out.logger)
 
     def _stop_on_signals(self, source: "SourceIncident") -> None:
         def stop(number: int, _frame: FrameType | None) -> None:

@@ -5,10 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
+    AirbyteEstimateTraceMessage,
     AirbyteMessage,
     AirbyteRecordMessage,
     AirbyteStateBlob,
@@ -18,14 +20,17 @@ from airbyte_cdk.models import (
     AirbyteStream,
     AirbyteStreamState,
     AirbyteStreamStatus,
+    AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     ConnectorSpecification,
     DestinationSyncMode,
+    EstimateType,
     FailureType,
     Status,
     StreamDescriptor,
     SyncMode,
+    TraceType,
     Type,
 )
 from airbyte_cdk.sources import AbstractSource
@@ -51,10 +56,12 @@ from source_incident.config import (
     version,
 )
 from source_incident.places import Progress, StateError
+from source_incident.progress import Show, Tally, nothing
 from source_incident.streams import STREAMS
 from source_incident.streams.base import ChildStream, IncidentStream
 from source_incident.sync import (
     Checkpoint,
+    Expected,
     Failed,
     Finished,
     LeftOut,
@@ -76,10 +83,12 @@ class SourceIncident(AbstractSource):
     Args:
         optional: names of streams that nobody chose: where the key may not read one of them, it is left out with a
             warning instead of failing the sync.
+        show: shows how far a read is.
     """
 
-    def __init__(self, optional: Collection[str] = ()) -> None:
+    def __init__(self, optional: Collection[str] = (), show: Show = nothing) -> None:
         self._optional = frozenset(optional)
+        self._show = show
         self._sync: Sync | None = None
 
     @property
@@ -178,8 +187,8 @@ class SourceIncident(AbstractSource):
         """Reads the catalog's streams side by side.
 
         Yields:
-            Records; a stream's state after the records that it is true of; stream statuses; a trace for each stream
-            that failed.
+            Records; a stream's state after the records that it is true of; stream statuses; an estimate for each
+            stream whose total the API tells; a trace for each stream that failed.
 
         Raises:
             AirbyteTracedException: the config, the catalog or the state can't be used, or, at the end, streams failed.
@@ -191,21 +200,21 @@ class SourceIncident(AbstractSource):
         selected = self._selection(parsed, streams, catalog, state or [])
         descriptors = {item.stream.name: item.stream for item in catalog.streams}
         counts: Counter[str] = Counter()
-        totals: Counter[str] = Counter()
         failed: list[str] = []
         left_out: dict[str, str] = {}
         common: ApiError | None = None
-        started_at = time.monotonic()
+        tally = Tally(client, len(selected))
         self._sync = Sync(client, parsed, streams, selected)
+        display = ExitStack()
         try:
+            display.enter_context(self._show(tally))
             for event in self._sync.run():
-                name = event.stream
+                name, stream = event.stream, tally.take(event)
                 match event:
                     case Records():
-                        if not totals[name]:
+                        if stream.records == len(event.records):
                             yield status_message(descriptors[name], AirbyteStreamStatus.RUNNING)
                         counts[name] += len(event.records)
-                        totals[name] += len(event.records)
                         emitted_at = int(time.time() * 1000)
                         for record in event.records:
                             yield AirbyteMessage(
@@ -214,12 +223,14 @@ class SourceIncident(AbstractSource):
                             )
                     case Checkpoint():
                         yield _state_message(name, event.state, counts.pop(name, 0))
+                    case Expected():
+                        yield _estimate(name, stream.total)
                     case Started():
                         yield status_message(descriptors[name], AirbyteStreamStatus.STARTED)
                     case Finished():
                         if counts[name] or not streams[name].supports_incremental:
                             yield _state_message(name, NO_CURSOR_STATE, counts.pop(name, 0))
-                        logger.info("%s: %d records", name, totals[name])
+                        logger.info("%s: %d records", name, stream.records)
                         yield status_message(descriptors[name], AirbyteStreamStatus.COMPLETE)
                     case LeftOut():
                         left_out[name] = event.reason
@@ -234,16 +245,9 @@ class SourceIncident(AbstractSource):
                         else:
                             yield _traced(name, event.error).as_airbyte_message()
         finally:
+            display.close()
             client.close()
-            logger.info(
-                "%d records of %d streams, %d requests, %d retries, %.1f s waited, %.1f s in all",
-                totals.total(),
-                len(totals),
-                client.requests,
-                client.retries,
-                client.waited,
-                time.monotonic() - started_at,
-            )
+            logger.info("Summary: %s", tally.summary())
         if common:
             raise AirbyteTracedException(
                 message=common.message, internal_message=common.message, failure_type=_failure_type(common)
@@ -361,6 +365,17 @@ def _state_message(stream: str, state: Mapping[str, Any], count: int) -> Airbyte
                 stream_state=AirbyteStateBlob(dict(state)),
             ),
             sourceStats=AirbyteStateStats(recordCount=float(count)),
+        ),
+    )
+
+
+def _estimate(stream: str, records: int | None) -> AirbyteMessage:
+    return AirbyteMessage(
+        type=Type.TRACE,
+        trace=AirbyteTraceMessage(
+            type=TraceType.ESTIMATE,
+            emitted_at=time.time() * 1000,
+            estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=records),
         ),
     )
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from source_incident import run
+from source_incident import progress, run
 from source_incident.output import Output
 from unit_tests.api.server import ScriptedServer, answer
 from unit_tests.singer.strategies import json_values
@@ -488,3 +489,40 @@ def test_what_is_too_short_to_be_a_key_does_not_break_the_lines(
     os.dup2(saved, 1)
     os.close(saved)
     assert json.loads(capfd.readouterr().out) == {"type": "RECORD", "record": {"a": 1}}
+
+
+# How far a read is
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-progress"]])
+@pytest.mark.parametrize("command", [["read"], []])
+def test_a_log_gets_a_line_a_stream_under_way_unless_it_is_not_wanted(
+    program: Program,
+    config: Path,
+    tmp_path: Path,
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    flags: list[str],
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.1)
+    first, second = (
+        answer({"escalations": [{"id": id_}], "pagination_meta": {"after": after}})
+        for id_, after in (("first", "p2"), ("second", None))
+    )
+
+    def slow(connection: socket.socket) -> None:
+        server.wait(0.5)
+        connection.sendall(second)
+
+    server.add(first, slow)
+    kept = write(tmp_path / "catalog.json", catalog("escalations"))
+    result = program(*command, "--config", config, "--catalog", kept, *flags)
+    assert result.code == 0
+    said = (
+        result.err
+        if not command
+        else "\n".join(line["log"]["message"] for line in result.lines if line["type"] == "LOG")
+    )
+    assert ("escalations: 1 records, " in said) != bool(flags)
+    assert "Summary: 1 of 1 stream finished; 2 records; 2 requests, 0 retries" in said

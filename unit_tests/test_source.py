@@ -241,3 +241,51 @@ def test_the_records_of_a_state_are_counted_with_it() -> None:
     assert [told for told, _ in counts] == [seen for _, seen in counts]
     assert sum(told or 0 for told, _ in counts) == 3
     assert len(counts) == 2
+
+
+# How far a read is
+
+
+def estimates(messages: list[AirbyteMessage]) -> list[tuple[str, int | None]]:
+    return [
+        (estimate.name, estimate.row_estimate)
+        for message in messages
+        if message.trace and (estimate := message.trace.estimate)
+    ]
+
+
+def counted(path: str) -> bytes:
+    """Lists of one record that tell a total, in pages of which the first has another one after it."""
+    name = path.partition("?")[0].rpartition("/")[2]
+    after = None if "after=" in path else "p2"
+    record = {"id": f"{name}-{after}", "incident_id": "i1", "created_at": "2026-01-02T00:00:00Z"}
+    return answer({name: [record], "pagination_meta": {"after": after, "total_record_count": 2}})
+
+
+def test_a_total_that_the_api_tells_is_estimated_once_after_the_streams_start() -> None:
+    messages, _ = read(counted, catalog("workflow_runs"))
+    assert estimates(messages) == [("workflow_runs", 2)]
+    kinds = [
+        message.trace.stream_status.status.value if message.trace.stream_status else "ESTIMATE"
+        for message in messages
+        if message.trace
+    ]
+    assert kinds == ["STARTED", "ESTIMATE", "RUNNING", "COMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "blob", "told"),
+    [
+        ("workflow_runs", {"created_at": "2026-01-01T00:00:00Z"}, [("workflow_runs", 2)]),
+        ("workflow_runs", {"resume": {"after": "p2", "began": "2026-01-01T00:00:00Z"}}, []),
+        ("incident_updates", {"created_at": "2026-01-01T00:00:00Z"}, []),
+        ("incident_updates", {}, [("incident_updates", 2)]),
+    ],
+)
+def test_a_total_that_has_more_than_is_read_is_no_estimate(
+    stream: str, blob: dict[str, Any], told: list[tuple[str, int]]
+) -> None:
+    with ScriptedServer(default=counted) as server:
+        wanted = catalog(stream, mode=SyncMode.incremental)
+        config = {**CONFIG, "endpoint": server.url}
+        assert estimates(list(SourceIncident().read(LOGGER, config, wanted, [state(stream, blob)]))) == told

@@ -118,7 +118,7 @@ class Client:
         self.requests = 0
         self.answers = 0
         self.retries = 0
-        self.waited = 0.0
+        self._waits = _Stopwatch()
         # A host name comes back in lower case.
         self._key = re.compile(re.escape(api_key), re.IGNORECASE)
         self._request_timeout = request_timeout
@@ -147,6 +147,11 @@ class Client:
     @property
     def stopped(self) -> bool:
         return self._stop.is_set()
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which requests waited, for the rate limit or to be tried again."""
+        return self._waits.seconds
 
     def close(self) -> None:
         self._session.close()
@@ -348,10 +353,8 @@ class Client:
             raise Stopped
 
     def _sleep(self, seconds: float) -> None:
-        started = time.monotonic()
-        stopped = self._stop.wait(seconds)
-        with self._counters:
-            self.waited += time.monotonic() - started
+        with self._waits:
+            stopped = self._stop.wait(seconds)
         if stopped:
             raise Stopped
 
@@ -368,6 +371,33 @@ class Client:
         """What shares a limit: the endpoint, whatever ids are in its path."""
         segments = urlsplit(request.path_url).path.removeprefix(self._prefix).split("/")
         return "/".join([*segments[:3], *("*" for _ in segments[3:])])
+
+
+class _Stopwatch:
+    """Counts the seconds in which at least one thread is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._since = 0.0
+        self._counted = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._since = time.monotonic()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._counted += time.monotonic() - self._since
+
+    @property
+    def seconds(self) -> float:
+        with self._lock:
+            return self._counted + (time.monotonic() - self._since if self._inside else 0.0)
 
 
 class _TooManyRequests(TransientError):

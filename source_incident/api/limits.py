@@ -71,7 +71,6 @@ class Pace:
         self._key: Bucket | None = None
         self._endpoints: dict[str, Bucket] = {}
         self._blocked_until: dict[str, float] = {}
-        self.waited = 0.0
 
     def reserve(self, endpoint: str) -> float:
         """Takes a token for `endpoint` if one is there.

@@ -21,6 +21,8 @@ from airbyte_cdk.models import (
 from source_incident.singer.state import SavedState, singer_state
 
 logger = logging.getLogger("airbyte.incident.singer")
+# Apart from the rest: only programs read metrics.
+metrics = logging.getLogger("airbyte.incident.metrics")
 
 # The Airbyte state of a stream that was read in full: Singer has no bookmark for it.
 NO_BOOKMARK = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete"})
@@ -236,4 +238,4 @@ def _rfc3339(milliseconds: int) -> str:
 
 def _metric(kind: str, metric: str, value: float, tags: Mapping[str, str]) -> None:
     """A metric as the Singer specification's best practices write it to the log."""
-    logger.info("METRIC: %s", json.dumps({"type": kind, "metric": metric, "value": value, "tags": tags}))
+    metrics.info("METRIC: %s", json.dumps({"type": kind, "metric": metric, "value": value, "tags": tags}))

@@ -7,6 +7,7 @@ from source_incident.sync.engine import Sync
 from source_incident.sync.events import (
     Checkpoint,
     Event,
+    Expected,
     Failed,
     Finished,
     Interrupted,
@@ -19,6 +20,7 @@ from source_incident.sync.plan import Selected
 __all__ = [
     "Checkpoint",
     "Event",
+    "Expected",
     "Failed",
     "Finished",
     "Interrupted",

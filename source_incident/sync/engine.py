@@ -22,6 +22,7 @@ from source_incident.streams.base import ChildStream, IncidentStream, Page, Reco
 from source_incident.sync.events import (
     Checkpoint,
     Event,
+    Expected,
     Failed,
     Finished,
     Interrupted,
@@ -236,8 +237,13 @@ class Sync:
         }
         nested = NestedColumns(self._reader, self._config, self._streams, self._rows, tree, one)
         ahead: list[asyncio.Task[None]] = []
+        expects = tree.selected if one.starts_all_of(tree.stream.name) else None
         try:
             async for page in self._reader.pages(tree.stream, slice_, one.after):
+                if expects and page.total is not None:
+                    await self._start(expects)
+                    await self._tell(Expected(tree.stream.name, page.total))
+                expects = None
                 if rows:
                     rows.add(page.records)
                 nested.decide(page)

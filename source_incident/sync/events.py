@@ -13,6 +13,14 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """The API says that so many more records of the stream are about to be read."""
+
+    stream: str
+    records: int
+
+
+@dataclass(frozen=True)
 class Records:
     stream: str
     records: list[Record]
@@ -45,7 +53,7 @@ class LeftOut:
     reason: str
 
 
-Event = Started | Records | Checkpoint | Finished | Failed | LeftOut
+Event = Started | Expected | Records | Checkpoint | Finished | Failed | LeftOut
 
 
 class Interrupted(Exception):

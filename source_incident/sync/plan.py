@@ -80,6 +80,12 @@ class Pass:
     def whole(self) -> bool:
         return self.since is None and self.after is None
 
+    def starts_all_of(self, name: str) -> bool:
+        """Whether it begins with the first page of what a consumer wants, and the API's filter leaves out the rest."""
+        if self.after is not None or name not in self.floors:
+            return False
+        return self.since is not None or not any(self.floors[name].values())
+
 
 def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selected]) -> list[Node]:
     """The selected streams as trees, a root for each list that is not below another.

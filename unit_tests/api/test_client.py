@@ -601,6 +601,21 @@ def test_stop_ends_a_wait_at_once(make: Make) -> None:
     assert client.waited > 0.1
 
 
+def test_seconds_in_which_several_requests_wait_count_once(make: Make) -> None:
+    with ScriptedServer(default=lambda _: answer(ERROR, 503)) as server:
+        client = make(server, max_retries=0)
+        client._stop = threading.Event()
+        client.pace.block("/v2/things", 0.5)
+        waiting = [threading.Thread(target=failing, args=(client, TransientError)) for _ in range(5)]
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.25)
+        assert 0.1 < client.waited < 0.5, "what goes on counts already"
+        for thread in waiting:
+            thread.join()
+    assert 0.4 < client.waited < 1
+
+
 def test_after_stop_no_request_is_made(make: Make) -> None:
     with ScriptedServer() as server:
         client = make(server)

@@ -1,0 +1,181 @@
+"""How far a sync is: what is counted, and where and how often it is shown."""
+
+import io
+import logging
+import os
+import pty
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from source_incident.api import Client
+from source_incident.progress import Tally, live, log_lines
+from source_incident.sync import Checkpoint, Expected, Failed, Finished, LeftOut, Records, Started
+
+LIMITS = {"X-RateLimit-Limit": "1200, 1200;window=1e9", "X-RateLimit-Remaining": "1100"}
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client(endpoint="http://127.0.0.1:1", api_key="inc_1234567890", user_agent="tap/1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[str]]]:
+    """The lines logged so far by the logger `progress-test`."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    logger = logging.getLogger("progress-test")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lambda: text.getvalue().splitlines()
+    logger.removeHandler(handler)
+
+
+def some(tally: Tally) -> None:
+    """Two streams under way, one of them with a total; one of each outcome."""
+    for name in ("incidents", "alerts", "users", "teams", "workflows"):
+        tally.take(Started(name))
+    tally.take(Expected("incidents", 4000))
+    tally.take(Expected("incidents", 1000))
+    tally.take(Records("incidents", [{}] * 1250))
+    tally.take(Records("alerts", [{}] * 50))
+    tally.take(Checkpoint("alerts", {}))
+    tally.take(Records("users", [{}]))
+    tally.take(Finished("users"))
+    tally.take(Failed("teams", ValueError()))
+    tally.take(LeftOut("workflows", "no scope"))
+
+
+def test_the_summary_has_streams_records_requests_retries_waits_and_the_duration(client: Client) -> None:
+    tally = Tally(client, 6)
+    some(tally)
+    client.requests, client.retries = 1234, 1
+    assert tally.summary() == (
+        "1 of 6 streams finished, 1 failed, 1 left out; 1,301 records; 1,234 requests, 1 retry, 0.0 s waited; "
+        "0.0 s in all"
+    )
+
+
+def test_a_stream_is_under_way_until_it_has_an_outcome_and_its_totals_add_up(client: Client) -> None:
+    tally = Tally(client, 6)
+    some(tally)
+    assert {name: stream.count for name, stream in tally.under_way()} == {
+        "incidents": "1,250 of 5,000",
+        "alerts": "50",
+    }
+
+
+def test_the_rate_limit_is_told_once_the_api_said_it(client: Client) -> None:
+    tally = Tally(client, 1)
+    assert tally.limit() == ""
+    client.pace.answered("/v2/users", LIMITS)
+    assert tally.limit() == "1,100 requests left of the rate limit"
+
+
+def test_the_log_has_a_line_for_each_stream_under_way_every_so_often(
+    client: Client, log: Callable[[], list[str]]
+) -> None:
+    tally = Tally(client, 6)
+    some(tally)
+    with log_lines(tally, logging.getLogger("progress-test"), seconds=0.05):
+        wait_for(lambda: len(log()) >= 4)
+    told = len(log())
+    assert {line.split(" records, ")[0] for line in log()} == {"incidents: 1,250 of 5,000", "alerts: 50"}
+    assert all(line.endswith(" a second") for line in log())
+    time.sleep(0.2)
+    assert len(log()) == told, "it ends with the sync"
+
+
+def test_before_its_time_no_line_is_logged(client: Client, log: Callable[[], list[str]]) -> None:
+    tally = Tally(client, 6)
+    some(tally)
+    with log_lines(tally, logging.getLogger("progress-test")):
+        time.sleep(0.2)
+    assert log() == []
+
+
+def test_a_log_that_nobody_reads_any_more_ends_the_lines_without_a_word(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Gone(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            asked.append(record)
+            raise BrokenPipeError
+
+    raised: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    tally = Tally(client, 6)
+    some(tally)
+    logger = logging.getLogger("progress-gone")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(Gone())
+    with log_lines(tally, logger, seconds=0.02):
+        wait_for(lambda: bool(asked))
+        time.sleep(0.2)
+    assert len(asked) == 1
+    assert raised == []
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_terminal_shows_the_streams_under_way_and_the_totals(
+    client: Client, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    tally = Tally(client, 60)
+    client.pace.answered("/v2/users", LIMITS)
+    some(tally)
+    for number in range(40):
+        tally.take(Started(f"one_of_many_{number}"))
+    terminal = Terminal(monkeypatch)
+    with live(tally, stays=stays):
+        print("a line of the log", file=sys.stderr)
+        wait_for(lambda: "rate limit" in terminal.shown)
+    shown = terminal.end()
+    for part in ("1,250 of 5,000", "1 of 60 streams finished", "1,100 requests left of the rate limit"):
+        assert part in shown
+    assert "a line of the log\r\n" in shown, "it is whole, above the display"
+    assert "and 22 more" in shown, "what has no room is counted"
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is there again"
+    assert ("\x1b[2K" in shown.rpartition("left of the rate limit")[2]) != stays
+
+
+class Terminal:
+    """A terminal of 24 lines as stderr; `shown` is all that was written to it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ours, theirs = pty.openpty()
+        self.stderr = os.fdopen(theirs, "w", buffering=1)
+        for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "24"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("sys.stderr", self.stderr)
+        self.shown = ""
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                read = os.read(self._ours, 65536)
+            except OSError:
+                return
+            self.shown += read.decode()
+
+    def end(self) -> str:
+        self.stderr.close()
+        self._thread.join(5)
+        os.close(self._ours)
+        return self.shown
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
