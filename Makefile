@@ -9,15 +9,16 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 
 ENV := .venv/.made
 TARGETS := .venv-targets/.made
-# Programs of other people that the tests use the connector with: requirements-NAME.in is .venv-NAME
+# Programs of other people: requirements-NAME.in is .venv-NAME. All but supply's are for the tests
 OTHERS := $(patsubst requirements-%.in,%,$(wildcard requirements-*.in))
-CLIENTS := $(OTHERS:%=.venv-%/.made)
+CLIENTS := $(patsubst %,.venv-%/.made,$(filter-out supply,$(OTHERS)))
+SUPPLY := .venv-supply/.made
 RUN := .venv/bin
 COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench lock schemas docs contract
+.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench audit licences lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -85,6 +86,12 @@ docs: $(ENV) ## docs/streams.md and the README's tables, from the declarations
 
 contract: $(ENV) ## compare the streams with the vendor's newest document
 	$(RUN)/python -m tools.contract --newest
+
+audit: $(SUPPLY) ## known vulnerabilities of what the image is made of; asks pypi.org
+	.venv-supply/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+
+licences: $(ENV) ## the licences of what the image is made of; fails for one that is not allowed
+	$(RUN)/python -m tools.licences
 
 lock: $(ENV) ## lock the newest versions that fit the ranges
 	$(COMPILE) --upgrade --excludes requirements.excludes setup.py -o requirements.lock

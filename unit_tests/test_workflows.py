@@ -49,3 +49,13 @@ def test_the_newest_document_is_compared_weekly() -> None:
     assert any(command.startswith("make contract") for command in commands(workflow))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "tools.contract --newest" in makefile
+
+
+def test_the_supply_is_looked_at_weekly_and_where_a_lock_changes() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "supply.yml")
+    (when,) = workflow["on"]["schedule"]
+    assert when["cron"].split()[4].isdigit()
+    assert workflow["on"]["pull_request"]["paths"] == ["requirements*"]
+    assert commands(workflow) == ["make audit PYTHON=python", "make licences PYTHON=python"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock" in makefile
