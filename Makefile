@@ -62,7 +62,7 @@ unit: $(ENV)
 integration: $(ENV) $(TARGETS)
 	$(RUN)/pytest integration_tests -m "not container and not clients"
 
-client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; needs PostgreSQL (Debian: postgresql)
+client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; needs PostgreSQL (Debian: postgresql) and Docker
 	$(RUN)/pytest integration_tests -m clients
 
 image: ## the container image
