@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from integration_tests.sandbox import Sandbox
 PROGRAM = (sys.executable, "-m", "source_incident")
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 # The account that the project's figures are about.
-ACCOUNT = {"incidents": 500, "alerts": 2000, "actions": 500, "follow_ups": 500, "updates": 2000}
+ACCOUNT: dict[str, Any] = {"incidents": 500, "alerts": 2000, "actions": 500, "follow_ups": 500, "updates": 2000}
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Process:
-    """What a process took: seconds on the clock and of the processor, and its peak resident memory in MB."""
+    """What a process took: seconds on the clock and of the processor, its peak resident memory in MB; its stderr."""
 
     seconds: float
     processor: float
     memory: float
+    said: str
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
@@ -71,10 +73,11 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = code = os.waitstatus_to_exitcode(status)
-        if code:
-            said.seek(0)
-            raise RuntimeError(f"{' '.join(command)} ended with {code}: {said.read()[-2000:].decode()}")
-    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        said.seek(0)
+        text = said.read().decode()
+    if code:
+        raise RuntimeError(f"{' '.join(command)} ended with {code}: {text[-2000:]}")
+    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
 
 
 def read(
@@ -85,18 +88,33 @@ def read(
     Args:
         streams: the streams to read, each with the columns to leave out; None: the default streams.
     """
+    with command_to_read(sandbox, streams=streams, singer=singer, workers=workers) as (command, environment):
+        return run(command, environment)
+
+
+@contextmanager
+def command_to_read(
+    sandbox: Sandbox,
+    *,
+    streams: Mapping[str, Iterable[str]] | None = None,
+    singer: bool = False,
+    workers: int = 10,
+    module: str = "source_incident",
+) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The command of a first sync and its environment, good as long as the context is."""
     environment = {
         "INCIDENT_API_KEY": sandbox.key,
         "INCIDENT_ENDPOINT": sandbox.url,
         "INCIDENT_NUM_WORKERS": str(workers),
     }
-    command = [*PROGRAM, *(["--singer"] if singer else ["read"]), "--config", "ENV"]
+    command = [sys.executable, "-m", module, *(["--singer"] if singer else ["read"]), "--config", "ENV"]
     if streams is None:
-        return run(command, environment)
+        yield command, environment
+        return
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(catalog(streams), file)
         file.flush()
-        return run([*command, "--catalog", file.name], environment)
+        yield [*command, "--catalog", file.name], environment
 
 
 def catalog(streams: Mapping[str, Iterable[str]]) -> dict[str, Any]:

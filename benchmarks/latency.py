@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks.common import ACCOUNT, Result, main, median, read
 from integration_tests.sandbox import Sandbox
-from source_incident.streams import Alerts
+from source_incident.streams.alerts import Alerts
 
 LATENCY = 0.150
 WORKERS = 10

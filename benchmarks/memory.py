@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.common import Result, main, median, read
 from integration_tests.sandbox import Sandbox
@@ -26,7 +27,7 @@ def measure() -> Iterator[Result]:
 
 def _join(incidents: int) -> float:
     """Attachments come incident by incident: the two other columns are what has to be joined."""
-    options = {"incidents": incidents, "updates": 2 * incidents, "actions": incidents}
+    options: dict[str, Any] = {"incidents": incidents, "updates": 2 * incidents, "actions": incidents}
     with Sandbox(process=True, **options) as sandbox:
         return read(sandbox, streams={"incidents": ["attachments"]}).memory
 

@@ -10,6 +10,8 @@ import orjson
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident.batches import RecordBatch
+
 # Airbyte's log levels by Python's.
 LEVELS = {
     logging.CRITICAL: "FATAL",
@@ -63,23 +65,10 @@ class Output:
         with self._lock:
             self._stream.write(line)
 
-    def message(self, message: AirbyteMessage) -> None:
-        """Writes a message of the Airbyte protocol."""
-        if message.type == Type.RECORD and (record := message.record):
-            # Of the message's dozens of optional fields a record has three: this is what the serializer would write.
-            self.write(
-                orjson.dumps(
-                    {
-                        "type": "RECORD",
-                        "record": {
-                            "stream": record.stream,
-                            "data": record.data,
-                            "emitted_at": record.emitted_at,
-                        },
-                    },
-                    option=orjson.OPT_APPEND_NEWLINE,
-                )
-            )
+    def message(self, message: AirbyteMessage | RecordBatch) -> None:
+        """Writes a message, or a batch of records, of the Airbyte protocol."""
+        if isinstance(message, RecordBatch):
+            self.write(message.lines())
             return
         self.write(orjson.dumps(AirbyteMessageSerializer.dump(message), option=orjson.OPT_APPEND_NEWLINE))
         if message.type != Type.LOG:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 
+    from source_incident.batches import RecordBatch
     from source_incident.progress import Show
     from source_incident.singer import SavedState, Selection
     from source_incident.source import SourceIncident
@@ -170,7 +171,9 @@ class _Program:
         catalog = _in_order(selection.catalog, state.currently_syncing)
         source = self._source({item.stream.name for item in catalog.streams} - selection.chosen, self._show())
         self._stop_on_signals(source)
-        messages: Iterable[AirbyteMessage] = source.read(self._out.logger, given, catalog, state.messages())
+        messages: Iterable[AirbyteMessage | RecordBatch] = source.read_in_batches(
+            self._out.logger, given, catalog, state.messages()
+        )
         if self._singer:
             adapter = SingerMessages(catalog, selection.schemas, state, cursors)
             for line in adapter.lines(self._tell_failures(messages)):
@@ -198,12 +201,14 @@ class _Program:
             if name not in cursors and state.streams[name]:
                 self._out.logger.warning("state: %r is no incremental stream, its state is not used", name)
 
-    def _tell_failures(self, messages: Iterable["AirbyteMessage"]) -> Iterator["AirbyteMessage"]:
+    def _tell_failures(
+        self, messages: Iterable["AirbyteMessage | RecordBatch"]
+    ) -> Iterator["AirbyteMessage | RecordBatch"]:
         """Says on stderr what the Airbyte protocol says in traces, and Singer has no message for."""
-        from airbyte_cdk.models import TraceType, Type
+        from airbyte_cdk.models import AirbyteMessage, TraceType
 
         for message in messages:
-            trace = message.trace if message.type == Type.TRACE else None
+            trace = message.trace if isinstance(message, AirbyteMessage) else None
             if trace and trace.type == TraceType.ERROR and trace.error:
                 self._out.logger.error(trace.error.message)
             else:

@@ -12,7 +12,6 @@ from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteEstimateTraceMessage,
     AirbyteMessage,
-    AirbyteRecordMessage,
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateStats,
@@ -48,6 +47,7 @@ from source_incident.api import (
     TransientError,
     UnreachableError,
 )
+from source_incident.batches import RecordBatch
 from source_incident.config import (
     DOCUMENTATION_URL,
     Config,
@@ -184,11 +184,25 @@ class SourceIncident(AbstractSource):
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
     ) -> Iterator[AirbyteMessage]:
+        """Reads the catalog's streams side by side: `read_in_batches`, each record a message of its own."""
+        for item in self.read_in_batches(logger, config, catalog, state):
+            if isinstance(item, RecordBatch):
+                yield from item.messages()
+            else:
+                yield item
+
+    def read_in_batches(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage | RecordBatch]:
         """Reads the catalog's streams side by side.
 
         Yields:
-            Records; a stream's state after the records that it is true of; stream statuses; an estimate for each
-            stream whose total the API tells; a trace for each stream that failed.
+            Records, in batches; a stream's state after the records that it is true of; stream statuses; an estimate for
+            each stream whose total the API tells; a trace for each stream that failed.
 
         Raises:
             AirbyteTracedException: the config, the catalog or the state can't be used, or, at the end, streams failed.
@@ -215,12 +229,7 @@ class SourceIncident(AbstractSource):
                         if stream.records == len(event.records):
                             yield status_message(descriptors[name], AirbyteStreamStatus.RUNNING)
                         counts[name] += len(event.records)
-                        emitted_at = int(time.time() * 1000)
-                        for record in event.records:
-                            yield AirbyteMessage(
-                                type=Type.RECORD,
-                                record=AirbyteRecordMessage(stream=name, data=record, emitted_at=emitted_at),
-                            )
+                        yield RecordBatch(name, event.records, int(time.time() * 1000))
                     case Checkpoint():
                         yield _state_message(name, event.state, counts.pop(name, 0))
                     case Expected():

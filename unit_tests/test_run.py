@@ -279,7 +279,6 @@ UNUSABLE: list[tuple[str, Any, str]] = [
     ("catalog", {"streams": []}, "no streams"),
     ("catalog", catalog("severity"), "no stream 'severity'"),
     ("catalog", catalog("severities", "severities"), "twice"),
-    ("catalog", catalog("severities", mode=SyncMode.incremental), "severities"),
     ("catalog", {"streams": [{"tap_stream_id": "severities", "schema": {"properties": {"x": {}}}}]}, "lacks its key"),
     ("state", b"nothing", "is not JSON"),
     ("state", {"severities": 1}, "neither"),

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from airbyte_cdk.models import (
     Type,
 )
 
+from source_incident.batches import RECORD, RecordBatch, json_lines
 from source_incident.singer.state import SavedState, singer_state
 
 logger = logging.getLogger("airbyte.incident.singer")
@@ -29,7 +31,7 @@ NO_BOOKMARK = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync
 
 
 class Projection:
-    """Keeps of a record what a schema has, at any depth. A record that has nothing else is not copied.
+    """Keeps of records what a schema has, at any depth. Records that have nothing else are not copied.
 
     Args:
         schema: the columns that are wanted.
@@ -58,28 +60,36 @@ class Projection:
                 inner = Projection(below, whole_below or below, unknown, f"{path}{column}.")
                 self._nested.append((column, inner))
 
-    def __call__(self, record: dict[str, Any]) -> dict[str, Any]:
-        kept = record
-        if not record.keys() <= self._columns:
-            kept = {column: value for column, value in record.items() if column in self._columns}
-            for column in record.keys() - self._known:
-                self._unknown(self._path + column)
+    def rows(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records, each with nothing but its columns."""
+        return records if self._has_all(records) else [self._kept(record) for record in records]
+
+    def _has_all(self, records: list[dict[str, Any]]) -> bool:
+        """Whether the schema has all that the records have: as a rule, so it is seen for whole columns at once."""
+        if not self._columns.issuperset(chain.from_iterable(records)):
+            return False
         for column, inner in self._nested:
-            value = kept.get(column)
-            if not value:
-                continue
-            projected = inner(value) if type(value) is dict else inner.rows(value)
-            if projected is not value:
-                if kept is record:
-                    kept = dict(record)
-                kept[column] = projected
+            values = [value for record in records if (value := record.get(column))]
+            while list in (types := set(map(type, values))):
+                values = list(chain.from_iterable(value if type(value) is list else (value,) for value in values))
+            objects = values if types <= {dict} else [value for value in values if type(value) is dict]
+            if objects and not inner._has_all(objects):
+                return False
+        return True
+
+    def _kept(self, record: dict[str, Any]) -> dict[str, Any]:
+        kept = {column: value for column, value in record.items() if column in self._columns}
+        for column in record.keys() - self._known:
+            self._unknown(self._path + column)
+        for column, inner in self._nested:
+            if value := kept.get(column):
+                kept[column] = inner._kept_below(value)
         return kept
 
-    def rows(self, value: Any) -> Any:
-        if type(value) is not list:
-            return value
-        rows = [self(row) if type(row) is dict else self.rows(row) for row in value]
-        return value if all(new is old for new, old in zip(rows, value, strict=True)) else rows
+    def _kept_below(self, value: Any) -> Any:
+        if type(value) is list:
+            return [self._kept_below(row) for row in value]
+        return self._kept(value) if type(value) is dict else value
 
 
 class SingerMessages:
@@ -115,26 +125,17 @@ class SingerMessages:
             for name, item in self._streams.items()
         }
 
-    def lines(self, messages: Iterable[AirbyteMessage]) -> Iterator[bytes]:
-        """The lines, each with its line break; whole STATE lines follow the records that they are true of."""
-        extracted_at, extracted_ms = "", -1
+    def lines(self, messages: Iterable[AirbyteMessage | RecordBatch]) -> Iterator[bytes]:
+        """The lines, each with its line break; whole STATE lines follow the records that they are true of.
+
+        Args:
+            messages: of the Airbyte protocol; records also in batches.
+        """
         for message in messages:
-            if message.type == Type.RECORD and (record := message.record):
-                name = record.stream
-                if name not in self._told:
-                    yield self._schema(name)
-                if record.emitted_at != extracted_ms:
-                    extracted_ms = record.emitted_at
-                    extracted_at = _rfc3339(extracted_ms)
-                self._counts[name] += 1
-                yield _line(
-                    {
-                        "type": "RECORD",
-                        "stream": name,
-                        "record": self._projections[name](record.data),
-                        "time_extracted": extracted_at,
-                    }
-                )
+            if isinstance(message, RecordBatch):
+                yield from self._records(message)
+            elif message.type == Type.RECORD and (record := message.record):
+                yield from self._records(RecordBatch(record.stream, [record.data], record.emitted_at))
             elif message.type == Type.STATE and message.state and (stream := message.state.stream):
                 blob = vars(stream.stream_state) if stream.stream_state else {}
                 name = stream.stream_descriptor.name
@@ -147,6 +148,17 @@ class SingerMessages:
                 status = message.trace.stream_status
                 if status:
                     yield from self._status(status.stream_descriptor.name, status.status)
+
+    def _records(self, batch: RecordBatch) -> Iterator[bytes]:
+        name = batch.stream
+        if name not in self._told:
+            yield self._schema(name)
+        self._counts[name] += len(batch.records)
+        extracted = _rfc3339(batch.emitted_at)
+        yield json_lines(
+            {"type": "RECORD", "stream": name, "record": RECORD, "time_extracted": extracted},
+            self._projections[name].rows(batch.records),
+        )
 
     def _status(self, name: str, status: AirbyteStreamStatus) -> Iterator[bytes]:
         if status == AirbyteStreamStatus.STARTED:

@@ -460,7 +460,7 @@ def cursor_of(record: Record, field: str) -> datetime | None:
 def _rows(found: Any, name: str) -> list[Record]:
     if not isinstance(found, list):
         raise UnexpectedAnswerError(f"{name!r} in the answer is not a list")
-    if not all(type(row) is dict for row in found):
+    if not set(map(type, found)) <= {dict}:
         raise UnexpectedAnswerError(f"{name!r} in the answer holds what is not a record")
     return found
 

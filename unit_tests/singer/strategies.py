@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 text = st.text(max_size=12)
 names = st.text(min_size=1, max_size=12)
-scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, width=32) | text
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False, width=32)
+    | text
+)
 json_values = st.recursive(
     scalars,
     lambda below: st.lists(below, max_size=3) | st.dictionaries(text, below, max_size=3),

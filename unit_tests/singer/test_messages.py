@@ -25,6 +25,7 @@ from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_incident.batches import RecordBatch
 from source_incident.singer import SavedState, Selection, SingerMessages, select, singer_catalog
 from source_incident.singer.messages import Projection
 from unit_tests.singer.strategies import columns as any_column
@@ -73,10 +74,9 @@ def lines(
     selection = selection or selected()
     adapter = SingerMessages(selection.catalog, selection.schemas, saved or SavedState({}), CURSORS)
     found = []
-    for line in adapter.lines(messages):
-        assert line.endswith(b"\n")
-        assert line.count(b"\n") == 1
-        found.append(json.loads(line))
+    for text in adapter.lines(messages):
+        assert text.endswith(b"\n")
+        found += [json.loads(line) for line in text.split(b"\n")[:-1]]
     return found
 
 
@@ -268,7 +268,7 @@ def test_an_object_whose_columns_an_old_catalog_does_not_name_passes_whole() -> 
 
 
 def project(schema: dict[str, Any], data: dict[str, Any], whole: dict[str, Any] | None = None) -> dict[str, Any]:
-    return Projection(schema, whole or schema, lambda path: None)(data)
+    return Projection(schema, whole or schema, lambda path: None).rows([data])[0]
 
 
 def test_a_record_without_anything_to_drop_is_not_copied() -> None:
@@ -325,11 +325,26 @@ def test_exactly_what_the_schema_lacks_is_dropped_and_the_record_given_stays(dat
     given_record = data.draw(values_of(schema).filter(lambda value: isinstance(value, dict)))
     before = copy.deepcopy(given_record)
     unknown: list[str] = []
-    result = Projection(schema, schema, unknown.append)(given_record)
+    result = Projection(schema, schema, unknown.append).rows([given_record])[0]
     assert given_record == before
     assert result == keep(schema, before)
     assert (result is given_record) == (result == before) == (not unknown)
-    assert Projection(schema, schema, unknown.append)(result) is result
+    assert Projection(schema, schema, unknown.append).rows([result])[0] is result
+
+
+@given(st.lists(st.dictionaries(names, json_values), min_size=1))
+def test_a_batch_comes_to_the_same_lines_as_its_records(records: list[dict[str, Any]]) -> None:
+    batch = RecordBatch("incidents", records, EMITTED_AT)
+    assert lines([batch]) == lines(batch.messages())
+
+
+@given(st.lists(st.dictionaries(names, json_values)))
+def test_a_batch_is_written_as_lines_of_the_airbyte_protocol(records: list[dict[str, Any]]) -> None:
+    written = RecordBatch("incidents", records, EMITTED_AT).lines().split(b"\n")[:-1]
+    assert [json.loads(line) for line in written] == [
+        {"type": "RECORD", "record": {"stream": "incidents", "data": data, "emitted_at": EMITTED_AT}}
+        for data in records
+    ]
 
 
 @given(st.data())
