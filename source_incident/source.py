@@ -128,26 +128,25 @@ class SourceIncident(AbstractSource):
         except (ConfigError, ApiError) as error:
             return False, str(error)
         for name, refusal in unreadable.items():
-            logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, refusal.message)
+            if isinstance(refusal, ForbiddenError):
+                logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, refusal)
+            else:
+                logger.warning("%s could not be tried: %s", name, refusal)
         return True, None
 
-    def _unreadable(self, config: Config, client: Client) -> dict[str, ForbiddenError]:
-        """The default streams that the key may not read: one small request for each list."""
-        probed = [
-            stream
-            for stream in self._streams(config, client).values()
-            if stream.selected_by_default and not isinstance(stream, ChildStream)
-        ]
-        refused = {}
+    def _unreadable(self, config: Config, client: Client) -> dict[str, ApiError]:
+        """The default streams that could not be read, with why: one small request for each list."""
+        probed = [stream for stream in self._streams(config, client).values() if stream.selected_by_default]
+        errors: dict[str, ApiError] = {}
         with ThreadPoolExecutor(config.num_workers) as executor:
             for stream, probe in [(stream, executor.submit(stream.probe)) for stream in probed]:
                 try:
                     probe.result()
-                except ForbiddenError as error:
-                    refused[stream.name] = error
                 except NotFoundError:
                     pass  # the account has no such feature
-        return refused
+                except ApiError as error:
+                    errors[stream.name] = error
+        return errors
 
     def default_catalog(self, config: Mapping[str, Any]) -> ConfiguredAirbyteCatalog:
         """The catalog of all streams that are on by default, incremental where they can be."""

@@ -237,12 +237,23 @@ class IncidentStream(HttpStream, ABC):
         )
 
     def probe(self) -> None:
-        """Asks for one record, to see whether the list may be read.
+        """Asks for one record, to see whether the list may be read; of a child's list, below some record of its parent.
 
         Raises:
             ApiError: it may not, or the client raises.
         """
-        self._client.get(self.endpoint, {**self.query, **({"page_size": 1} if self.page_size else {})})
+        slice_ = self.some_slice()
+        if slice_ is not None:
+            self.first_records(slice_)
+
+    def some_slice(self) -> Slice | None:
+        """Any slice that there is; None: there is nothing to ask for."""
+        return {}
+
+    def first_records(self, stream_slice: Slice) -> list[Record]:
+        """The first record of a slice, or all of them where the list is not paged."""
+        params = {**self.request_params(None, stream_slice), **({"page_size": 1} if self.page_size else {})}
+        return self._records(self._client.get(self.path(stream_slice=stream_slice), params).body)
 
     def page_token(self, after: str | None) -> Mapping[str, Any] | None:
         """The query parameters that ask for the page that starts at `after`."""
@@ -405,6 +416,14 @@ class ChildStream(IncidentStream, ABC):
         """The slice for one record of the parent; None where the record has no id to ask with."""
         id_ = parent_record.get(self.parent_field)
         return {**ids_of(parent_slice), self.parent_key: id_} if id_ else None
+
+    def some_slice(self) -> Slice | None:
+        parent = self.parent(self._client, self.config)
+        above = parent.some_slice()
+        if above is None:
+            return None
+        slices = (self.slice_of(record, above) for record in parent.first_records(above))
+        return next((slice_ for slice_ in slices if slice_), None)
 
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
         params = dict(super().slice_params(stream_slice))

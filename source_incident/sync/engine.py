@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from source_incident.api import (
@@ -309,7 +310,7 @@ class Sync:
         await together(
             self._read_child(child, child_slice, wanted, known.get(child.stream.name))
             for child in node.children
-            if wanted & self._unfinished(child)
+            if self._wanted(wanted, child)
             and isinstance(child.stream, ChildStream)
             and (child_slice := child.stream.slice_of(record, slice_))
         )
@@ -320,10 +321,10 @@ class Sync:
             if known is not None:
                 await self._emit_child(node, slice_, known, wanted)
                 return
-            async for page in self._reader.pages(node.stream, slice_, priority=FAN_OUT):
+            # Many parents can wait for a worker by the time that the first answer ends the stream.
+            still = partial(self._wanted, wanted, node)
+            async for page in self._reader.pages(node.stream, slice_, priority=FAN_OUT, wanted=still):
                 await self._emit_child(node, slice_, page.records, wanted)
-                if not wanted & self._unfinished(node):
-                    return
         except NotFoundError:
             # The parent was there on its page and is gone now, or has no such thing: no error of the sync (api.md).
             self._gone[name] = self._gone.get(name, 0) + 1
@@ -359,8 +360,9 @@ class Sync:
                 work.append(self._read_children(tree, record, slice_, names, {}))
             await together(work)
 
-    def _unfinished(self, node: Node) -> set[str]:
-        return {item.stream.name for item in node.consumers()} - self._over
+    def _wanted(self, wanted: frozenset[str], node: Node) -> bool:
+        """Whether one of those who wanted what is read at a node goes on."""
+        return any(item.stream.name in wanted - self._over for item in node.consumers())
 
     # Telling
 

@@ -1,7 +1,7 @@
 """Reads chains of pages through the worker threads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,12 +27,18 @@ class Reader:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def pages(
-        self, stream: IncidentStream, slice_: Slice, after: str | None = None, priority: int = CHAIN
+        self,
+        stream: IncidentStream,
+        slice_: Slice,
+        after: str | None = None,
+        priority: int = CHAIN,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Page]:
         """The pages of a chain.
 
         Args:
             after: where the first page starts; None: at the beginning.
+            wanted: asked before each request; where it is not, the chain ends.
 
         Raises:
             UnexpectedAnswerError: a page comes again; the chain would never end.
@@ -40,7 +46,9 @@ class Reader:
         """
         seen = {after}
         while True:
-            page = await self._workers.run(priority, lambda: stream.read_page(slice_, after))  # noqa: B023
+            page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), wanted)  # noqa: B023
+            if page is None:
+                return
             if self.began is None:
                 # A clock ahead of the other would move the bookmark past what it has not seen: take the earlier one.
                 now = datetime.now(UTC)

@@ -23,7 +23,8 @@ class Workers:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
-    async def run(self, priority: int, call: Callable[[], T]) -> T:
+    async def run(self, priority: int, call: Callable[[], T], wanted: Callable[[], bool]) -> T | None:
+        """What the call gives; None: by the time a worker was free it was not wanted any more."""
         loop = asyncio.get_running_loop()
         if self._free == 0:
             turn: asyncio.Future[None] = loop.create_future()
@@ -37,6 +38,8 @@ class Workers:
         else:
             self._free -= 1
         try:
+            if not wanted():
+                return None
             if self._alone:
                 return self._run_alone(call)
             return await loop.run_in_executor(self._executor, call)
