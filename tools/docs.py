@@ -2,8 +2,10 @@
 
     python -m tools.docs [--check]
 
-Writes docs/streams.md, and the table in README.md between `<!-- streams:begin -->`
-and `<!-- streams:end -->`. `--check` writes nothing and exits 1 where either is stale.
+Writes docs/streams.md, the table in README.md between `<!-- streams:begin -->` and
+`<!-- streams:end -->`, and those in SECURITY.md between `<!-- scopes:begin -->` and
+`<!-- scopes:end -->`, and `<!-- withheld:begin -->` and `<!-- withheld:end -->`. `--check` writes
+nothing and exits 1 where one is stale.
 """
 
 from __future__ import annotations
@@ -26,8 +28,7 @@ from tools.schemas import CONTRACT, SCHEMAS, key_of, stream_name
 
 STREAMS_PAGE = ROOT / "docs" / "streams.md"
 README = ROOT / "README.md"
-
-_TABLE = re.compile(r"(?<=<!-- streams:begin -->\n).*?(?=<!-- streams:end -->)", re.DOTALL)
+SECURITY = ROOT / "SECURITY.md"
 
 INTRODUCTION = """\
 # Streams
@@ -55,13 +56,7 @@ def page() -> str:
     areas: dict[str, list[type[IncidentStream]]] = defaultdict(list)
     for stream in STREAMS:
         areas[stream.__module__.rpartition(".")[2]].append(stream)
-    withheld = [
-        f"| `{stream_name(stream)}` | `{path}` | {reason} |\n"
-        for stream in STREAMS
-        for path, reason in _withheld(stream).items()
-    ]
-    head = "| stream | field | why |\n| --- | --- | --- |\n"
-    parts = [INTRODUCTION.format(count=len(STREAMS), withheld=head + "".join(withheld).rstrip())]
+    parts = [INTRODUCTION.format(count=len(STREAMS), withheld=withheld_table().rstrip())]
     for area, streams in areas.items():
         parts.append(f"## {area.replace('_', ' ').capitalize()}\n")
         parts += [_section(stream) for stream in streams]
@@ -80,6 +75,34 @@ def table() -> str:
             f"| {_fields(key_of(stream))} | {replication(stream)} |\n"
         )
     return head + "".join(rows)
+
+
+def withheld_table() -> str:
+    """What is never emitted: a line a field."""
+    return "| stream | field | why |\n| --- | --- | --- |\n" + "".join(
+        f"| `{stream_name(stream)}` | `{path}` | {reason} |\n"
+        for stream in STREAMS
+        for path, reason in _withheld(stream).items()
+    )
+
+
+def least_scopes() -> dict[str, list[str]]:
+    """What a key needs to read the default streams, nested columns included: scope to those streams."""
+    by_name = {stream_name(stream): stream for stream in STREAMS}
+    needed: dict[str, list[str]] = {}
+    for stream in STREAMS:
+        if stream.selected_by_default:
+            read = [stream, *(by_name[nested] for nested in stream.nested.values())]
+            for scope in dict.fromkeys(scope for one in read for scope in scopes(one)):
+                needed.setdefault(scope, []).append(stream_name(stream))
+    return dict(sorted(needed.items()))
+
+
+def scopes_table() -> str:
+    """SECURITY.md's table: a line a scope."""
+    return "| scope | default streams that need it |\n| --- | --- |\n" + "".join(
+        f"| `{scope}` | {_fields(streams)} |\n" for scope, streams in least_scopes().items()
+    )
 
 
 def replication(stream: type[IncidentStream]) -> str:
@@ -106,12 +129,13 @@ def scopes(stream: type[IncidentStream]) -> list[str]:
 def files() -> dict[Path, str]:
     """Every generated file: its path and what it should hold.
 
-    Raises `ValueError` where README.md has no place for the table.
+    Raises `ValueError` where one has no place for a table.
     """
-    readme, places = _TABLE.subn(lambda _: table(), README.read_text(encoding="utf-8"))
-    if places != 1:
-        raise ValueError("README.md has no place, or several, for the table of streams")
-    return {STREAMS_PAGE: page(), README: readme}
+    return {
+        STREAMS_PAGE: page(),
+        README: _with_tables(README, streams=table()),
+        SECURITY: _with_tables(SECURITY, scopes=scopes_table(), withheld=withheld_table()),
+    }
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -129,6 +153,16 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.check:
             path.write_text(content, encoding="utf-8")
     return 1 if stale and options.check else 0
+
+
+def _with_tables(path: Path, **tables: str) -> str:
+    text = path.read_text(encoding="utf-8")
+    for name, content in tables.items():
+        place = re.compile(rf"(?<=<!-- {name}:begin -->\n).*?(?=<!-- {name}:end -->)", re.DOTALL)
+        text, places = place.subn(lambda _, content=content: content, text)
+        if places != 1:
+            raise ValueError(f"{path.name} has no place, or several, for the table of {name}")
+    return text
 
 
 def _section(stream: type[IncidentStream]) -> str:

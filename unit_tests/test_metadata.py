@@ -129,7 +129,7 @@ def test_every_recipe_of_deploying_md_is_yaml() -> None:
     assert "CronJob" in kinds
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "deploying.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "deploying.md"])
 def test_the_links_of_a_document_lead_to_files(document: str) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -51,3 +51,14 @@ def test_what_is_withheld_is_written_down() -> None:
     for stream in STREAMS:
         for field in stream.credentials:
             assert f"| `{stream_name(stream)}` | `{field}` |" in page
+
+
+def test_the_least_scopes_are_those_of_the_default_streams_their_parents_and_their_nested_columns() -> None:
+    needed = docs.least_scopes()
+    assert "incidents" in needed["attachments.view"], "a nested column of a stream whose own list needs less"
+    assert "catalog_entries" in needed["catalog_types.view"], "the parent's"
+    default = {name for name, stream in BY_NAME.items() if stream.selected_by_default}
+    assert {name for names in needed.values() for name in names} <= default
+    assert "api_keys.view" not in needed
+    for scope, streams in needed.items():
+        assert f"| `{scope}` | {', '.join(f'`{name}`' for name in streams)} |\n" in docs.scopes_table()
