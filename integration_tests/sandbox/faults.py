@@ -251,9 +251,17 @@ async def _stall(strike: Strike) -> bool:
 
 
 async def _slow(strike: Strike) -> bool:
-    """The body in pieces of `bytes`, one every `seconds`."""
+    """The answer in pieces of `bytes`, one every `seconds`; `at`: body, headers (from the first byte on)."""
     size = int(strike.injector.number("bytes", 1))
     body = strike.answer.body
+    if strike.injector.text("at", "body") == "headers":
+        whole = strike.head(_with_length(strike.answer)) + body
+        for start in range(0, len(whole), size):
+            strike.transport.write(whole[start : start + size])
+            if await strike.gone(strike.injector.number("seconds", 1.0)):
+                return True
+        await strike.close()
+        return True
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return await _pieces(strike, pieces, strike.injector.number("seconds", 1.0))
 
@@ -313,7 +321,7 @@ async def _cut_json(strike: Strike) -> bool:
 
 async def _shape(strike: Strike) -> bool:
     """JSON of another shape; `as`: list, null, string, number, missing (the records), empty,
-    null_records, object_records, string_record, null_record, no_id, deep."""
+    null_records, object_records, string_record, null_record, no_id, no_meta, deep."""
     page = strike.page or {}
     name = next((key for key, value in page.items() if isinstance(value, list)), "records")
     records = page.get(name, [])
@@ -329,6 +337,7 @@ async def _shape(strike: Strike) -> bool:
         "string_record": {**page, name: [*records[:1], "a record", *records[1:]]},
         "null_record": {**page, name: [*records[:1], None, *records[1:]]},
         "no_id": {**page, name: [{k: v for k, v in r.items() if k != "id"} for r in records]},
+        "no_meta": {key: value for key, value in page.items() if key != "pagination_meta"},
         "deep": b"[" * 100_000 + b"]" * 100_000,
     }
     strike.replace(shapes[strike.injector.text("as", "list")])

@@ -265,11 +265,17 @@ class IncidentStream(HttpStream, ABC):
         Raises:
             UnexpectedAnswerError: it has not.
         """
-        for record in self._records(body):
+        records = self._records(body)
+        for record in records:
             for key in self._own_keys:
                 if record.get(key) is None:
                     raise UnexpectedAnswerError(f"a record in the answer has no {key!r}, which is its key")
-        self._after(body)
+        if self._after(body) is None and self.page_size and len(records) >= self.page_size:
+            # The last page has its `pagination_meta`, and no `after` or null in it (api.md, requests): anything else on
+            # a full page would end the list in its middle.
+            meta = body.get("pagination_meta")
+            if meta is None or (isinstance(meta, dict) and meta.get("after") == ""):
+                raise UnexpectedAnswerError("the answer is a full page and does not say whether another one follows")
 
     @cached_property
     def _own_keys(self) -> tuple[str, ...]:

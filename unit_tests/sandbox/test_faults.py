@@ -111,6 +111,13 @@ def test_a_slow_body_outlasts_a_read_timeout(faulty: Sandbox) -> None:
     faulty.config(fault=[])
 
 
+def test_slow_headers_outlast_a_read_timeout(strike: Any) -> None:
+    assert strike("slow:at=headers,bytes=10000,seconds=0.01").json()["alerts"]
+    began = time.monotonic()
+    assert strike("slow:at=headers,bytes=40,seconds=0.1,times=1", "/v1/severities", wait=0.5).json()["severities"]
+    assert time.monotonic() - began > 0.8
+
+
 def test_refused_connections(faulty: Sandbox, strike: Any) -> None:
     with pytest.raises(requests.ConnectionError):
         strike("refuse:seconds=0.4")
@@ -131,6 +138,7 @@ def test_shapes(strike: Any) -> None:
     assert strike("shape:as=string").json() == "ok"
     assert "alerts" not in strike("shape:as=missing").json()
     assert strike("shape:as=empty").json() == {}
+    assert list(strike("shape:as=no_meta").json()) == ["alerts"]
     assert strike("shape:as=null_records").json()["alerts"] is None
     assert strike("shape:as=string_record").json()["alerts"][1] == "a record"
     assert "id" not in strike("shape:as=no_id").json()["alerts"][0]

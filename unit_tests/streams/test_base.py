@@ -422,6 +422,26 @@ def test_an_answer_of_another_shape_is_an_error_before_anything_is_emitted(kind:
 
 
 @pytest.mark.parametrize(
+    ("count", "meta", "whole"),
+    [
+        (50, {"after": None, "page_size": 50}, True),
+        (50, {"page_size": 50}, True),
+        (49, {"after": "", "page_size": 50}, True),
+        (49, None, True),
+        (50, {"after": "", "page_size": 50}, False),
+        (50, None, False),
+    ],
+)
+def test_a_full_page_ends_a_list_only_where_it_says_so(count: int, meta: Any, whole: bool) -> None:
+    body = {"alerts": [{"id": str(number)} for number in range(count)], "pagination_meta": meta}
+    if whole:
+        make(Alerts).check_body(body)
+    else:
+        with pytest.raises(UnexpectedAnswerError, match="does not say whether another one follows"):
+            make(Alerts).check_body(body)
+
+
+@pytest.mark.parametrize(
     "kind", [Incidents, IncidentParticipants, IpAllowlists, PolicyFindings, AlertNotes, PayConfigWeeklyRules]
 )
 @given(st.data())
