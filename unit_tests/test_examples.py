@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from source_incident.config import SETTINGS, Config
+from source_incident.config import Config
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 Sync = Callable[[str, str], subprocess.CompletedProcess[str]]
@@ -73,10 +74,18 @@ def test_the_config_is_one_that_the_program_takes() -> None:
     Config.parse({**config, "api_key": "key"})
 
 
-def test_meltanos_settings_are_the_programs() -> None:
-    project = yaml.safe_load((EXAMPLES / "meltano.yml").read_text())
+def test_meltanos_settings_are_those_of_about() -> None:
+    project = yaml.safe_load((EXAMPLES.parent / "integration_tests" / "meltano" / "meltano.yml").read_text())
     [extractor] = project["plugins"]["extractors"]
-    names = {setting["name"] for setting in extractor["settings"]}
-    assert names == {setting.name for setting in SETTINGS}
-    secret = {setting["name"] for setting in extractor["settings"] if setting.get("sensitive")}
-    assert secret == {setting.name for setting in SETTINGS if setting.secret}
+    printed = subprocess.run(
+        [sys.executable, "-m", "source_incident", "--about", "--format=json"], capture_output=True, check=True
+    ).stdout
+    about = json.loads(printed)
+    told = about["settings"]["properties"]
+    assert [setting["name"] for setting in extractor["settings"]] == list(told)
+    for setting in extractor["settings"]:
+        kind = setting.get("kind", "string").replace("date_iso8601", "string")
+        assert told[setting["name"]]["type"] == kind
+        assert told[setting["name"]].get("secret", False) == setting.get("sensitive", False)
+    assert extractor["settings_group_validation"] == [about["settings"]["required"]]
+    assert set(extractor["capabilities"]) <= set(about["capabilities"])

@@ -1,0 +1,127 @@
+"""The project beside this file works under Meltano as it is published."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from integration_tests.conftest import KEY
+from integration_tests.sandbox import Sandbox
+from integration_tests.sync.account import Account
+from integration_tests.sync.tap import ROOT, SECONDS, Catalog, Record, by_key, clean_environment
+from source_incident.config import SETTINGS
+
+MELTANO = ROOT / ".venv-meltano" / "bin" / "meltano"
+EXAMPLE = Path(__file__).with_name("meltano.yml")
+SELECTED = ["incidents", "incident_updates", "follow_ups", "actions", "severities", "users"]
+
+pytestmark = pytest.mark.clients
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project, with its plugins installed."""
+
+    directory: Path
+
+    def run(self, *arguments: str, **settings: str) -> str:
+        """What a command of Meltano's prints on stdout.
+
+        Args:
+            settings: of the tap or the target, by the variable of the environment.
+        """
+        done = subprocess.run(
+            [MELTANO, "--log-level", "warning", *arguments],
+            cwd=self.directory,
+            env={**clean_environment(), "NO_COLOR": "1", **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
+        return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    directory = tmp_path_factory.mktemp("meltano")
+    text = EXAMPLE.read_text()
+    assert "-e ${MELTANO_PROJECT_ROOT}/../.." in text
+    (directory / "meltano.yml").write_text(text.replace("${MELTANO_PROJECT_ROOT}/../..", str(ROOT)))
+    made = Project(directory)
+    # Meltano installs with uv, which takes what else is installed from the locks
+    made.run("install", "extractor", "tap-incident", UV_CONSTRAINT=str(ROOT / "requirements.lock"))
+    made.run("install", "loader", "target-jsonl", UV_CONSTRAINT=str(ROOT / "requirements-singer.lock"))
+    return made
+
+
+def key_of(sandbox: Sandbox) -> dict[str, str]:
+    return {"TAP_INCIDENT_API_KEY": sandbox.key, "TAP_INCIDENT_ENDPOINT": sandbox.url}
+
+
+def test_settings_are_set_hidden_and_tested(project: Project, shared_sandbox: Sandbox) -> None:
+    project.run("config", "set", "tap-incident", "incident_modes", '["standard", "retrospective"]')
+    printed = project.run("config", "print", "tap-incident", **key_of(shared_sandbox))
+    assert json.loads(printed)["incident_modes"] == ["standard", "retrospective"]
+    listed = project.run("config", "list", "--all", "tap-incident", **key_of(shared_sandbox))
+    assert all(f"{setting.name} [env: TAP_{setting.environment}]" in listed for setting in SETTINGS)
+    assert KEY not in printed + listed
+    assert "valid" in project.run("config", "test", "tap-incident", **key_of(shared_sandbox))
+
+
+def test_discovery_is_the_taps_own(project: Project, shared_sandbox: Sandbox, catalog: Catalog) -> None:
+    found = json.loads(project.run("invoke", "tap-incident", "--discover", **key_of(shared_sandbox)))
+    assert {entry["tap_stream_id"]: entry for entry in found["streams"]} == catalog.singer
+
+
+def test_a_run_resumes_from_the_state_in_meltanos_backend(
+    project: Project, new_sandbox: Callable[..., Sandbox], tmp_path: Path
+) -> None:
+    sandbox = new_sandbox()
+    project.run("select", "tap-incident", "--exclude", "users", "email")
+    listed = project.run("select", "tap-incident", "--list", "--all", **key_of(sandbox))
+    assert "[excluded   ] users.email" in listed
+    assert "[automatic  ] users.id" in listed
+    assert "[excluded   ] alerts.title" in listed
+
+    first = run(project, sandbox, tmp_path / "first")
+    account = Account(sandbox).of(SELECTED)
+    assert set(first) == set(SELECTED)
+    for name in SELECTED:
+        assert by_key(first[name], ["id"]).keys() == by_key(account[name], ["id"]).keys()
+    assert not any("email" in user for user in first["users"])
+    asked = sandbox.requests(log=False)["total"]
+    state = json.loads(project.run("state", "get", "dev:tap-incident-to-target-jsonl"))["singer_state"]
+    assert set(state["bookmarks"]) == {"incidents", "incident_updates", "follow_ups", "actions"}
+
+    changed = {**account["follow_ups"][0], "title": "changed", "updated_at": datetime.now(UTC).isoformat()}
+    sandbox.put("follow_ups", [changed])
+    sandbox.reset()
+    second = run(project, sandbox, tmp_path / "second")
+    assert [row["title"] for row in second["follow_ups"] if row["id"] == changed["id"]] == ["changed"]
+    assert len(second["follow_ups"]) < len(first["follow_ups"]) / 4
+    assert len(second.get("incidents", [])) < len(first["incidents"]) / 4
+    assert len(second["severities"]) == len(first["severities"])
+    assert sandbox.requests(log=False)["total"] < asked / 4
+
+
+def run(project: Project, sandbox: Sandbox, directory: Path) -> dict[str, list[Record]]:
+    """What one `meltano run` writes, by stream."""
+    directory.mkdir()
+    project.run(
+        "run",
+        "tap-incident",
+        "target-jsonl",
+        **key_of(sandbox),
+        TARGET_JSONL_DESTINATION_PATH=str(directory),
+        TARGET_JSONL_DO_TIMESTAMP_FILE="false",
+    )
+    return {
+        path.stem: [json.loads(line) for line in path.read_text().splitlines()] for path in directory.glob("*.jsonl")
+    }
