@@ -68,7 +68,7 @@ client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; need
 image: ## the container image
 	docker build --network host --tag $(IMAGE):$(VERSION) .
 
-container-test: $(ENV) $(TARGETS) ## build the image and drive it from outside; needs a Docker engine
+container-test: $(ENV) $(TARGETS) .venv-examples/.made ## build the image and drive it from outside; needs a Docker engine
 	$(RUN)/pytest integration_tests -m container
 
 container-memory: $(ENV) $(TARGETS) ## a million alerts read by the image with 256 MB of memory

@@ -40,6 +40,7 @@ setup(
             "hypothesis>=6.150",
             "import-linter>=2.5",
             "jsonschema>=4.23",
+            "markdown-it-py>=4",
             "license-expression>=30.4",
             "mypy>=1.18",
             "pytest>=8.4",

@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-import yaml
 from airbyte_cdk.models.connector_metadata import ConnectorLanguage, MetadataFile
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 from packaging.requirements import Requirement
@@ -111,28 +110,6 @@ def test_the_image_goes_without_what_the_excludes_name() -> None:
     assert excluded
     assert excluded & locked("requirements.lock") == set()
     assert excluded <= locked("requirements-dev.lock")
-
-
-def blocks(document: str, language: str) -> list[str]:
-    """The fenced blocks of a Markdown file that are in this language."""
-    text = (ROOT / document).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-def test_every_recipe_of_deploying_md_is_yaml() -> None:
-    recipes = [list(yaml.safe_load_all(block)) for block in blocks("deploying.md", "yaml")]
-    circle, github, kubernetes = recipes[:3]
-    assert set(circle[0]) >= {"version", "jobs", "workflows"}
-    # YAML 1.1 reads the key `on` as true
-    assert set(github[0]) >= {True, "jobs"}
-    kinds = [document["kind"] for document in kubernetes]
-    assert "CronJob" in kinds
-
-
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "deploying.md"])
-def test_the_links_of_a_document_lead_to_files(document: str) -> None:
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text())
-    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_readmes_settings_are_the_programs() -> None:

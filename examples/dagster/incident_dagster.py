@@ -1,0 +1,34 @@
+"""Dagster: incident.io as one asset, synced every hour by examples/sync.sh.
+
+The state is a file on the machine or volume that runs the asset; each materialization shows it among its
+metadata. One sync at a time: the asset is in the pool `incident_io`, whose limit is set once by
+
+    dagster instance concurrency set incident_io 1
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import dagster as dg
+
+SYNC = Path(__file__).parents[1] / "sync.sh"
+
+
+class Sync(dg.Config):
+    """Where the state is, and the target with its arguments."""
+
+    state: str = "state.json"
+    target: list[str] = ["target-duckdb", "--config", "examples/target-duckdb.json"]
+
+
+@dg.asset(pool="incident_io")
+def incident_io(config: Sync) -> dg.MaterializeResult:
+    """Everything of incident.io that changed since the state, in the warehouse."""
+    subprocess.run([SYNC, config.state, *config.target], check=True)
+    state = json.loads(Path(config.state).read_text())
+    return dg.MaterializeResult(metadata={"state": dg.MetadataValue.json(state)})
+
+
+hourly = dg.ScheduleDefinition(name="hourly", target=[incident_io], cron_schedule="17 * * * *")
+defs = dg.Definitions(assets=[incident_io], schedules=[hourly])

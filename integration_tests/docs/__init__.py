@@ -1,0 +1,1 @@
+"""The documents and the examples do what they say."""

@@ -1,0 +1,60 @@
+"""The documents, as a Markdown parser sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from integration_tests.sync.tap import ROOT
+
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix() for pattern in ("*.md", "docs/*.md") for path in ROOT.glob(pattern)
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and the line that it begins at."""
+
+    language: str
+    text: str
+    line: int
+
+
+def tokens(document: str) -> Iterator[Token]:
+    """All tokens of a document, inline ones included."""
+    for token in MarkdownIt("commonmark").enable("table").parse((ROOT / document).read_text(encoding="utf-8")):
+        yield token
+        yield from token.children or []
+
+
+def blocks(document: str) -> list[Block]:
+    """The fenced blocks of a document, in order."""
+    return [
+        Block(token.info.strip(), token.content, (token.map or [0])[0] + 1)
+        for token in tokens(document)
+        if token.type == "fence"
+    ]
+
+
+def links(document: str) -> list[str]:
+    """Where the links and pictures of a document lead to."""
+    found = [token.attrGet("href") or token.attrGet("src") for token in tokens(document)]
+    return [str(link) for link in found if link]
+
+
+def headings(path: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    found = set()
+    previous: Token | None = None
+    for token in tokens(path.relative_to(ROOT).as_posix()):
+        if previous is not None and previous.type == "heading_open":
+            text = "".join(child.content for child in token.children or [])
+            kept = "".join(letter for letter in text.lower() if letter.isalnum() or letter in " -_")
+            found.add(kept.replace(" ", "-"))
+        previous = token
+    return found
