@@ -18,7 +18,7 @@ COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench audit licences lock schemas docs contract
+.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -92,6 +92,21 @@ audit: $(SUPPLY) ## known vulnerabilities of what the image is made of; asks pyp
 
 licences: $(ENV) ## the licences of what the image is made of; fails for one that is not allowed
 	$(RUN)/python -m tools.licences
+
+version: ## the version that is here
+	@echo $(VERSION)
+
+notes: ## what the changelog says of the version that is here
+	@sed -n '/^## \[$(VERSION)\]/,/^## \[/{/^## \[/!p}' CHANGELOG.md
+
+dist: $(SUPPLY) ## the packages for PyPI, in dist/, checked
+	rm -rf dist
+	.venv-supply/bin/python -m build --no-isolation --outdir dist
+	.venv-supply/bin/twine check --strict dist/*
+
+release: $(ENV) ## cut a release: make release VERSION=1.2.3 [DRY_RUN=1]
+	@test "$(origin VERSION)" = "command line" || { echo "say which: make release VERSION=1.2.3" >&2; exit 1; }
+	$(RUN)/python -m tools.release $(VERSION) $(if $(DRY_RUN),--dry-run)
 
 lock: $(ENV) ## lock the newest versions that fit the ranges
 	$(COMPILE) --upgrade --excludes requirements.excludes setup.py -o requirements.lock

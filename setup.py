@@ -1,14 +1,32 @@
 """The package's metadata; build and tool settings are in pyproject.toml."""
 
+import os
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+
+
+def readme() -> str:
+    """README.md. In a workflow on GitHub its links and pictures lead to the repository: PyPI has only the text."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    repository, ref = (os.environ.get(f"GITHUB_{name}") for name in ("REPOSITORY", "REF_NAME"))
+    if not repository:
+        return text
+    return re.sub(
+        r"(\]\(|src=\")(?!\w+:|#)([^)\"]+)",
+        lambda link: (
+            f"{link[1]}https://github.com/{repository}/{'raw' if '.svg' in link[2] else 'blob'}/{ref}/{link[2]}"
+        ),
+        text,
+    )
+
 
 setup(
     name="tap-incident",
     version="0.1.0",
     description="incident.io as an Airbyte source and a Singer tap, in one program",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=readme(),
     long_description_content_type="text/markdown",
     author="the tap-incident authors",
     license="MIT",
