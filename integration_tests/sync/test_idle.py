@@ -24,7 +24,7 @@ def test_the_second_sync_of_a_quiet_account_takes_at_most_40_requests(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The 16 streams of the Go tap, 10 custom fields, 2,000 updates, the last change a week ago."""
-    sandbox = _quiet(new_sandbox, custom_fields=10, updates=2000, incidents=500, actions=500, alerts=800)
+    sandbox = quiet(new_sandbox, custom_fields=10, updates=2000, incidents=500, actions=500, alerts=800)
     tap, chosen = tap_of(sandbox), catalog.of(protocol, SIXTEEN)
     first = tap.read(chosen).ok()
     of_first = sandbox.requests(log=False)["counts"]
@@ -50,10 +50,10 @@ def test_the_second_sync_of_a_quiet_account_takes_at_most_40_requests(
 def test_a_few_changed_incidents_cost_requests_for_those_alone(
     new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = _quiet(new_sandbox, incidents=500, updates=3000, actions=500)
+    sandbox = quiet(new_sandbox, incidents=500, updates=3000, actions=500)
     tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incidents"])
     state = tap.read(chosen).ok().state
-    changed = _changed(sandbox, 2)
+    changed = changed_incidents(sandbox, 2)
     sandbox.reset()
     run = tap.read(chosen, state).ok()
     assert {record["id"] for record in run.records["incidents"]} == changed
@@ -67,10 +67,10 @@ def test_a_few_changed_incidents_cost_requests_for_those_alone(
 def test_many_changed_incidents_cost_one_pass_over_the_whole_list(
     new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = _quiet(new_sandbox, incidents=500, updates=1000, actions=500)
+    sandbox = quiet(new_sandbox, incidents=500, updates=1000, actions=500)
     tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incidents"])
     state = tap.read(chosen).ok().state
-    changed = _changed(sandbox, 50)
+    changed = changed_incidents(sandbox, 50)
     sandbox.reset()
     run = tap.read(chosen, state).ok()
     assert {record["id"] for record in run.records["incidents"]} == changed
@@ -83,25 +83,25 @@ def test_many_changed_incidents_cost_one_pass_over_the_whole_list(
 def test_children_of_incidents_that_changed_or_are_open_are_read_again(
     new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = _quiet(new_sandbox, incidents=120)
+    sandbox = quiet(new_sandbox, incidents=120)
     tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incident_attachments", "call_sessions"])
     state = tap.read(chosen).ok().state
     shown = [row for row in sandbox.records("incidents") if row.get("mode") in ("standard", "retrospective")]
     still_open = {
         row["id"] for row in shown if row["incident_status"]["category"] in ("triage", "live", "paused", "learning")
     }
-    changed = _changed(sandbox, 3)
+    changed = changed_incidents(sandbox, 3)
     sandbox.reset()
     tap.read(chosen, state).ok()
     log = sandbox.requests()["log"]
     for path in ("/v1/incident_attachments", "/v2/call_sessions"):
-        asked = [_parameter(entry, "incident_id") for entry in log if entry["path"] == path]
+        asked = [parameter(entry, "incident_id") for entry in log if entry["path"] == path]
         assert len(asked) == len(set(asked))
         assert set(asked) == changed | still_open
     assert sum(entry["path"] == "/v2/incidents" for entry in log) == 2
 
 
-def _quiet(new_sandbox: Callable[..., Sandbox], **options: Any) -> Sandbox:
+def quiet(new_sandbox: Callable[..., Sandbox], **options: Any) -> Sandbox:
     """An account whose last change was a week ago."""
     week = timedelta(days=7)
     sandbox = new_sandbox(now=(datetime.now(UTC) - week).strftime("%Y-%m-%dT%H:%M:%SZ"), **options)
@@ -109,7 +109,7 @@ def _quiet(new_sandbox: Callable[..., Sandbox], **options: Any) -> Sandbox:
     return sandbox
 
 
-def _changed(sandbox: Sandbox, count: int) -> set[str]:
+def changed_incidents(sandbox: Sandbox, count: int) -> set[str]:
     """Stamps so many incidents as changed just now; their ids."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     closed = [
@@ -127,6 +127,6 @@ def _whole(log: list[dict[str, Any]], path: str) -> int:
     return sum(entry["path"] == path and "incident_id=" not in entry["query"] for entry in log)
 
 
-def _parameter(entry: dict[str, Any], name: str) -> str:
+def parameter(entry: dict[str, Any], name: str) -> str:
     (value,) = [part.split("=", 1)[1] for part in entry["query"].split("&") if part.startswith(f"{name}=")]
     return str(value)

@@ -118,7 +118,7 @@ class Sync:
             for rows in self._rows.values():
                 rows.close()
             for name, count in self._gone.items():
-                logger.info("%s: skipped %d parents that were gone by the time they were asked for", name, count)
+                logger.info("%s: skipped parents that were gone by the time they were asked for: %d", name, count)
 
     def stop(self) -> None:
         """Ends the sync: no more pages. May be called from a signal handler."""
