@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration_tests.clients.singer import hard
+from integration_tests.clients.singer.postgres import Cluster, cluster, programs
 from integration_tests.conftest import KEY, SMALL
 from integration_tests.sandbox import Sandbox
 from integration_tests.sync.tap import SINGER, Catalog, Record, Run, Tap
@@ -37,3 +38,13 @@ def first(tap: Tap, catalog: Catalog) -> Run:
 def second(tap: Tap, catalog: Catalog, first: Run) -> Run:
     """The next sync, with nothing new in the account."""
     return tap.read(catalog.of(SINGER, catalog.keys), first.state).ok()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL whose own time zone is not the one that moments are to be read in."""
+    at = programs()
+    if at is None:
+        pytest.fail("PostgreSQL is needed (Debian: apt-get install postgresql)")
+    with cluster(at, timezone="America/New_York") as running:
+        yield running

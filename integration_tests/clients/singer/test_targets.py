@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from integration_tests.clients.singer.conftest import Hard
-from integration_tests.clients.singer.postgres import Cluster, cluster, programs
 from integration_tests.clients.singer.targets import DuckDB, Jsonl, Postgres, Target, same
 from integration_tests.sandbox import Sandbox
 from integration_tests.sync.tap import Catalog, Run, by_key, key_of
 
 pytestmark = pytest.mark.clients
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Cluster]:
-    """A PostgreSQL whose own time zone is not the one that moments are to be read in."""
-    at = programs()
-    if at is None:
-        pytest.fail("PostgreSQL is needed (Debian: apt-get install postgresql)")
-    with cluster(at, timezone="America/New_York") as running:
-        yield running
 
 
 @pytest.fixture(scope="module", params=["jsonl", "duckdb", "postgres"])

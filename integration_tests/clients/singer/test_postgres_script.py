@@ -1,0 +1,91 @@
+"""examples/postgres.sh, from nothing to rows in PostgreSQL, and on from where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from integration_tests.clients.singer.postgres import Cluster
+from integration_tests.sandbox import Sandbox
+from integration_tests.sync.account import Account
+from integration_tests.sync.tap import ROOT, SECONDS, Catalog, by_key, clean_environment
+
+SCRIPT = ROOT / "examples" / "postgres.sh"
+PATH = f"{ROOT}/.venv/bin:{ROOT}/.venv-postgres/bin:{os.environ['PATH']}"
+
+pytestmark = pytest.mark.clients
+
+
+def sync(sandbox: Sandbox, cluster: Cluster, state: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, state],
+        env={
+            **clean_environment(),
+            **cluster.environment,
+            "PATH": PATH,
+            "INCIDENT_API_KEY": sandbox.key,
+            "INCIDENT_ENDPOINT": sandbox.url,
+            "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "script",
+            **settings,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+
+def newest_incidents() -> str:
+    """The query that the script shows at its beginning."""
+    (query,) = re.findall(r"^#   psql -c '(.*)'$", SCRIPT.read_text(), re.MULTILINE)
+    return str(query).replace(" incident.", " script.")
+
+
+def test_a_sync_that_failed_goes_on_and_the_next_brings_what_changed(
+    new_sandbox: Callable[..., Sandbox], postgres: Cluster, catalog: Catalog, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox(incidents=30, alerts=200, fault=["status:status=500,path=/v2/alerts,query=after="])
+    state = tmp_path / "state.json"
+    broken = sync(sandbox, postgres, state, INCIDENT_MAX_RETRIES="0")
+    assert broken.returncode == 1
+    assert "alerts" in broken.stderr
+    assert 0 < len(postgres.rows("script", ["alerts"])["alerts"]) < 200
+
+    sandbox.config(fault=[])
+    assert sync(sandbox, postgres, state).returncode == 0
+    names = [name for name in catalog.by_default if name in ("alerts", "incidents", "follow_ups", "users")]
+    account = Account(sandbox).of(names)
+    held = postgres.rows("script", names)
+    for name in names:
+        assert by_key(held[name], ["id"]).keys() == by_key(account[name], ["id"]).keys()
+    assert postgres.tables("script") == set(catalog.by_default)
+    assert len(postgres.lines(newest_incidents())) == min(10, len(account["incidents"]))
+
+    user, alert = account["users"][0], account["alerts"][0]
+    sandbox.put("alerts", [{**alert, "title": "changed", "updated_at": datetime.now(UTC).isoformat()}])
+    sandbox.put("users", [{**user, "name": "changed"}])
+    sandbox.reset()
+    assert sync(sandbox, postgres, state).returncode == 0
+    again = postgres.rows("script", names)
+    assert {name: len(rows) for name, rows in again.items()} == {name: len(rows) for name, rows in held.items()}
+    assert by_key(again["alerts"], ["id"])[(alert["id"],)]["title"] == "changed"
+    assert by_key(again["users"], ["id"])[(user["id"],)]["name"] == "changed"
+    assert "resume" not in json.dumps(json.loads(state.read_text()))
+
+
+def test_it_says_what_is_missing(new_sandbox: Callable[..., Sandbox], postgres: Cluster, tmp_path: Path) -> None:
+    sandbox = new_sandbox(incidents=1)
+    without_target = sync(sandbox, postgres, tmp_path / "state.json", PATH=f"{ROOT}/.venv/bin:/usr/bin:/bin")
+    assert without_target.returncode == 2
+    assert "target-postgres is not on the PATH" in without_target.stderr
+    without_user = sync(sandbox, postgres, tmp_path / "state.json", PGUSER="")
+    assert without_user.returncode == 1
+    assert "PGUSER: is not set" in without_user.stderr
+    assert not (tmp_path / "state.json").exists()
