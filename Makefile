@@ -18,7 +18,7 @@ COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports unit integration client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
+.PHONY: help env demo recording test lint types imports unit integration client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ $(ENV): setup.py requirements-dev.lock
 
 demo: $(ENV) $(TARGETS) ## a company of the sandbox, synced into DuckDB, and three answers from it
 	@$(RUN)/python -m demo
+
+recording: $(ENV) $(TARGETS) ## the pictures of the demo in docs/, from a run of it
+	@$(RUN)/python -m tools.recording
 
 test: lint types imports unit integration ## lint, types, import rules, unit and integration tests
 

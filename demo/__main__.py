@@ -15,9 +15,12 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from demo.chart import chart
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 DATABASE = HERE / "incident.duckdb"
+PICTURE = HERE / "incidents-by-severity.svg"
 BIN = Path(sys.executable).parent
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
 STREAMS_A_ROW = 2
@@ -133,7 +136,7 @@ def sync(directory: Path, url: str) -> dict[str, int]:
 
 
 def show(emitted: dict[str, int]) -> None:
-    """Prints the rows of each table, and the three answers.
+    """Prints the rows of each table and the three answers, and draws one of them.
 
     Raises:
         DemoError: a table lacks rows that the tap emitted.
@@ -157,6 +160,19 @@ def show(emitted: dict[str, int]) -> None:
             for row in answer.fetchall():
                 table.add_row(*("-" if value is None else str(value) for value in row))
             console.print(table)
+        PICTURE.write_text(picture(database), encoding="utf-8")
+        console.print(f"\nThe first answer as a picture, for a browser: [bold]{PICTURE.relative_to(ROOT)}[/]")
+
+
+def picture(database: duckdb.DuckDBPyConnection) -> str:
+    """The first answer as a chart, an SVG: the gravest severity lowest, incidents without one on top."""
+    (file,) = (HERE / "answers").glob("1-*.sql")
+    answer = database.sql(file.read_text())
+    named = [name for (name,) in database.sql("select name from severities order by rank desc").fetchall()]
+    severities = [name for name in [*named, "(none)"] if name in answer.columns]
+    places = [answer.columns.index(name) for name in severities]
+    months = {row[0]: [row[place] for place in places] for row in reversed(answer.fetchall())}
+    return chart("Incidents a month, by severity", severities, months)
 
 
 def failed(name: str, log: Path) -> DemoError:

@@ -28,6 +28,14 @@ from tools.document import ROOT
 QUICK = ("lint", "types", "imports", "unit")
 # These must say the version; the documents and examples that name an image do too.
 SAY_IT = {"setup.py", "metadata.yaml", "Dockerfile"}
+BEFORE_IT = (
+    'version="',
+    "dockerImageTag: ",
+    r'docker_image_tag *= "',
+    r"Docker image tag \| `",
+    "source-incident:",
+    "incident-sync:",
+)
 HISTORY = ("CHANGELOG.md", "*.lock", "*lock.json", "*.svg", "unit_tests/*")
 
 _UNRELEASED = re.compile(r"^## \[(?:Unreleased\]|[^]\n]*\] - Unreleased)$\n(?P<entries>.*?)(?=^## \[|\Z)", re.M | re.S)
@@ -35,6 +43,12 @@ _UNRELEASED = re.compile(r"^## \[(?:Unreleased\]|[^]\n]*\] - Unreleased)$\n(?P<e
 
 class ReleaseError(Exception):
     """There can be no release. The message says why, in one line."""
+
+
+def present() -> str:
+    """The version that is here."""
+    (version,) = re.findall(r'version="([^"]+)"', (ROOT / "setup.py").read_text(encoding="utf-8"))
+    return str(version)
 
 
 def bump(root: Path, old: str, new: str) -> list[str]:
@@ -46,8 +60,8 @@ def bump(root: Path, old: str, new: str) -> list[str]:
     Raises:
         ReleaseError: a file that must say the version does not.
     """
-    place = re.compile(rf"(version=\"|dockerImageTag: |source-incident:|incident-sync:){re.escape(old)}(?!\w|\.\d)")
-    other = re.compile(rf"(?<![\w.]){re.escape(old)}(?!\w|\.\d)")
+    version = rf"{re.escape(old)}(?!\w|\.\d)"
+    place, other = re.compile(rf"({'|'.join(BEFORE_IT)}){version}"), re.compile(rf"(?<![\w.]){version}")
     said, left = set(), []
     for name in _git(root, "ls-files", "--", ".", *(f":!{pattern}" for pattern in HISTORY)).splitlines():
         try:
@@ -84,7 +98,7 @@ def release(version: str, *, dry_run: bool) -> None:
     Raises:
         ReleaseError: the version, the tree or a step does not allow it.
     """
-    old = _run(ROOT, "make", "-s", "version").strip()
+    old = present()
     _allowed(old, version)
     with _worktree() as root:
         left = bump(root, old, version)

@@ -27,14 +27,8 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def present() -> str:
-    return subprocess.run(
-        ["make", "-s", "version"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
 def test_the_version_is_written_wherever_it_stands(checkout: Path) -> None:
-    old, new = present(), "77.88.99"
+    old, new = release.present(), "77.88.99"
     assert release.bump(checkout, old, new) == []
     assert f'version="{new}"' in (checkout / "setup.py").read_text()
     assert f"dockerImageTag: {new}\n" in (checkout / "metadata.yaml").read_text()
@@ -48,15 +42,17 @@ def test_the_version_is_written_wherever_it_stands(checkout: Path) -> None:
 
 def test_what_may_be_the_version_or_not_is_left_and_told(checkout: Path) -> None:
     readme = checkout / "README.md"
-    readme.write_text(f"Since {present()}.\nNot 1{present()} and not {present()}.1, a source-incident:{present()}\n")
-    assert release.bump(checkout, present(), "77.88.99") == [f"README.md:1: Since {present()}."]
+    readme.write_text(
+        f"Since {release.present()}.\nNot 1{release.present()} and not {release.present()}.1, a source-incident:{release.present()}\n"
+    )
+    assert release.bump(checkout, release.present(), "77.88.99") == [f"README.md:1: Since {release.present()}."]
     assert readme.read_text().endswith("a source-incident:77.88.99\n")
 
 
 def test_a_file_that_does_not_say_the_version_ends_it(checkout: Path) -> None:
     (checkout / "metadata.yaml").write_text("data: {}\n")
     with pytest.raises(release.ReleaseError, match=r"metadata\.yaml"):
-        release.bump(checkout, present(), "77.88.99")
+        release.bump(checkout, release.present(), "77.88.99")
 
 
 @pytest.mark.parametrize("heading", ["## [Unreleased]", "## [0.2.0] - Unreleased"])
