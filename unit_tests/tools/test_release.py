@@ -41,11 +41,9 @@ def test_the_version_is_written_wherever_it_stands(checkout: Path) -> None:
 
 
 def test_what_may_be_the_version_or_not_is_left_and_told(checkout: Path) -> None:
-    readme = checkout / "README.md"
-    readme.write_text(
-        f"Since {release.present()}.\nNot 1{release.present()} and not {release.present()}.1, a source-incident:{release.present()}\n"
-    )
-    assert release.bump(checkout, release.present(), "77.88.99") == [f"README.md:1: Since {release.present()}."]
+    readme, old = checkout / "README.md", release.present()
+    readme.write_text(f"Since {old}.\nNot 1{old} and not {old}.1, a source-incident:{old}\n")
+    assert release.bump(checkout, old, "77.88.99") == [f"README.md:1: Since {old}."]
     assert readme.read_text().endswith("a source-incident:77.88.99\n")
 
 
