@@ -56,7 +56,6 @@ def test_every_stream_reads_and_passes_its_schema(
         run = tap.read(catalog.of(protocol, catalog.airbyte))
     assert [answer for answer in front.answers if answer[1] != 200] == []
     run.ok()
-    assert len(catalog.airbyte) == 73
     assert set(run.records) == set(catalog.airbyte)
     for name, records in run.records.items():
         validator = jsonschema.Draft7Validator(catalog.airbyte[name]["json_schema"])

@@ -27,7 +27,7 @@ OF_A_WINDOW = "schedule_entries"
 def test_all_streams_read_what_the_account_holds(
     shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    assert len(catalog.airbyte) == len(catalog.singer) == len(declarations()) == 73
+    assert catalog.airbyte.keys() == catalog.singer.keys() == declarations().keys()
     shared_sandbox.reset()
     run = tap_of(shared_sandbox).read(catalog.of(protocol, catalog.airbyte)).ok()
     log = shared_sandbox.requests()["log"]
