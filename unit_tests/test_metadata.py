@@ -1,5 +1,6 @@
 """What stands in more than one place about the package says the same everywhere."""
 
+import os
 import re
 import subprocess
 import sys
@@ -115,3 +116,20 @@ def test_the_image_goes_without_what_the_excludes_name() -> None:
 def test_the_readmes_settings_are_the_programs() -> None:
     assert (ROOT / "README.md").read_text() == settings.readme(), "run: make docs"
     assert all(f"| `{setting.name}` |" in settings.table() for setting in SETTINGS)
+
+
+def test_on_pypi_the_readmes_links_and_pictures_lead_to_the_repository() -> None:
+    """PyPI has the text alone; the release's workflow knows where the rest is."""
+    environment = {**os.environ, "GITHUB_REPOSITORY": "owner/name", "GITHUB_REF_NAME": "v1.2.3"}
+    ran = subprocess.run(
+        [sys.executable, "setup.py", "--long-description"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    there = "https://github.com/owner/name"
+    assert f"]({there}/raw/v1.2.3/docs/demo.svg)" in ran.stdout
+    assert f"]({there}/blob/v1.2.3/docs/streams.md#incidents)" in ran.stdout
+    assert re.findall(r"\]\((?!https?://|#)[^)]+", ran.stdout) == []
