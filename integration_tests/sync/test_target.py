@@ -120,7 +120,7 @@ def rows(database: Path, table: str) -> dict[str, dict[str, Any]]:
 def same(loaded: Any, value: Any) -> bool:
     """Whether a column holds a value of the API; null and absent are the same."""
     if isinstance(value, dict | list):
-        return bool(without_nulls(json.loads(loaded)) == without_nulls(value))
+        return bool(without_nulls(json.loads(loaded) if isinstance(loaded, str) else loaded) == without_nulls(value))
     if isinstance(loaded, datetime):
         moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
         return loaded.replace(tzinfo=None) == moment
