@@ -27,6 +27,8 @@ export TARGET_POSTGRES_HOST=${PGHOST:-localhost} TARGET_POSTGRES_PORT=${PGPORT:-
 export TARGET_POSTGRES_USER=${PGUSER:?is not set} TARGET_POSTGRES_PASSWORD=${PGPASSWORD:?is not set}
 export TARGET_POSTGRES_DATABASE=${PGDATABASE:-$PGUSER}
 export TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA=${TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA:-incident}
+# PostgreSQL has no NUL characters in texts: one would end the load. In its place comes U+FFFD.
+export TARGET_POSTGRES_SANITIZE_NULL_TEXT_CHARACTERS=${TARGET_POSTGRES_SANITIZE_NULL_TEXT_CHARACTERS:-true}
 # The target's columns have no time zone, and PostgreSQL would write moments in the server's.
 export PGTZ=UTC
 exec "${BASH_SOURCE%/*}/sync.sh" "${1:-state.json}" target-postgres --config ENV

@@ -15,7 +15,7 @@ import pytest
 from integration_tests.clients.singer.postgres import Cluster
 from integration_tests.sandbox import Sandbox
 from integration_tests.sync.account import Account
-from integration_tests.sync.tap import ROOT, SECONDS, Catalog, by_key, clean_environment
+from integration_tests.sync.tap import ROOT, SECONDS, SINGER, Catalog, by_key, clean_environment
 
 SCRIPT = ROOT / "examples" / "postgres.sh"
 PATH = f"{ROOT}/.venv/bin:{ROOT}/.venv-postgres/bin:{os.environ['PATH']}"
@@ -69,15 +69,44 @@ def test_a_sync_that_failed_goes_on_and_the_next_brings_what_changed(
     assert len(postgres.lines(newest_incidents())) == min(10, len(account["incidents"]))
 
     user, alert = account["users"][0], account["alerts"][0]
-    sandbox.put("alerts", [{**alert, "title": "changed", "updated_at": datetime.now(UTC).isoformat()}])
+    sandbox.put("alerts", [{**alert, "title": "changed\0", "updated_at": datetime.now(UTC).isoformat()}])
     sandbox.put("users", [{**user, "name": "changed"}])
     sandbox.reset()
     assert sync(sandbox, postgres, state).returncode == 0
     again = postgres.rows("script", names)
     assert {name: len(rows) for name, rows in again.items()} == {name: len(rows) for name, rows in held.items()}
-    assert by_key(again["alerts"], ["id"])[(alert["id"],)]["title"] == "changed"
+    assert by_key(again["alerts"], ["id"])[(alert["id"],)]["title"] == "changed\ufffd"
     assert by_key(again["users"], ["id"])[(user["id"],)]["name"] == "changed"
     assert "resume" not in json.dumps(json.loads(state.read_text()))
+
+
+def test_output_that_is_cut_off_in_a_line_loses_nothing(
+    new_sandbox: Callable[..., Sandbox], postgres: Cluster, catalog: Catalog, tmp_path: Path
+) -> None:
+    """As when the tap's container is killed: the pipe then ends anywhere."""
+    names = ["alerts", "follow_ups", "users"]
+    sandbox = new_sandbox(alerts=400, follow_ups=400)
+    settings = {
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "cut",
+        "TARGET_POSTGRES_BATCH_SIZE_ROWS": "30",
+        "TAP_CATALOG": str(tmp_path / "catalog.json"),
+    }
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog.of(SINGER, names)))
+    tap = tmp_path / "tap-incident"
+    tap.write_text(f'#!/bin/sh\n"{ROOT}/.venv/bin/tap-incident" "$@" | head -c 500000\n')
+    tap.chmod(0o755)
+    state = tmp_path / "state.json"
+    cut = sync(sandbox, postgres, state, PATH=f"{tmp_path}:{PATH}", **settings)
+    assert cut.returncode == 1
+    assert "Unable to parse line as JSON" in cut.stderr
+    stored = sum(map(len, postgres.rows("cut", postgres.tables("cut")).values()))
+    assert sync(sandbox, postgres, state, **settings).returncode == 0
+    account = Account(sandbox).of(names)
+    assert 0 < stored < sum(map(len, account.values()))
+    held = postgres.rows("cut", names)
+    for name in names:
+        assert len(held[name]) == len(account[name])
+        assert by_key(held[name], ["id"]).keys() == by_key(account[name], ["id"]).keys()
 
 
 def test_it_says_what_is_missing(new_sandbox: Callable[..., Sandbox], postgres: Cluster, tmp_path: Path) -> None:
