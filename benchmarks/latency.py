@@ -11,6 +11,8 @@ from source_incident.streams.alerts import Alerts
 
 LATENCY = 0.150
 WORKERS = 10
+# A list that is read in parts.
+LONG = 20_000
 
 
 def measure() -> Iterator[Result]:
@@ -23,6 +25,18 @@ def measure() -> Iterator[Result]:
     chain = math.ceil(ACCOUNT["alerts"] / Alerts.page_size)
     floor = requests * LATENCY / WORKERS + chain * LATENCY
     yield Result(f"latency, {requests} requests of 150 ms, 10 workers", seconds, floor, 1.3, "s")
+    yield from _long()
+
+
+def _long() -> Iterator[Result]:
+    """A long list against one page after the other, in time, and against its pages, in requests."""
+    assert Alerts.page_size
+    pages = math.ceil(LONG / Alerts.page_size)
+    with Sandbox(process=True, preload=True, alerts=LONG, plain=True, latency=LATENCY * 1000) as sandbox:
+        seconds = read(sandbox, streams={"alerts": []}, workers=WORKERS).seconds
+        requests = sandbox.requests(log=False)["total"]
+    yield Result(f"latency, {LONG:,} alerts against one chain", seconds, pages * LATENCY, 0.5, "s")
+    yield Result(f"requests, {LONG:,} alerts in parts", requests, pages, 1.05, "requests")
 
 
 if __name__ == "__main__":

@@ -25,16 +25,30 @@ class StateError(ValueError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """What is left of a list, or of the part of it that was created in a span of time: one chain of pages.
+
+    Attributes:
+        after: the page to go on with; None: the first.
+        start, end: the span, without its end; None: open.
+    """
+
+    after: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Resume:
     """Where an unfinished pass goes on.
 
     Attributes:
-        after: the page.
+        parts: what is left of the list.
         since: that pass's filter, as it was sent; None: it had none.
         began: the bookmark that the pass will leave when it finishes.
     """
 
-    after: str
+    parts: tuple[Part, ...]
     since: str | None
     began: datetime
 
@@ -51,9 +65,9 @@ class Place:
     bookmark: datetime | None = None
     resume: Resume | None = None
 
-    def reached(self, after: str, since: str | None, began: datetime) -> "Place":
-        """The place once everything before the page `after` was emitted."""
-        return replace(self, resume=Resume(after, since, began))
+    def reached(self, left: tuple[Part, ...], since: str | None, began: datetime) -> "Place":
+        """The place once everything but what is `left` was emitted."""
+        return replace(self, resume=Resume(left, since, began))
 
     def finished(self, began: datetime) -> "Place":
         """The place once the whole pass was emitted. A bookmark never moves back."""
@@ -135,15 +149,32 @@ class Progress:
         bookmark, resume = value.get(self.cursor), value.get("resume")
         if resume is None:
             return Place(self._moment(bookmark, self.cursor) if bookmark is not None else None)
-        if not isinstance(resume, Mapping) or not isinstance(resume.get("after"), str) or not resume["after"]:
-            raise StateError(f"resume of {where} has no page to go on from (after)")
+        if not isinstance(resume, Mapping):
+            raise StateError(f"resume of {where} is not an object")
         since = resume.get("since")
         if since is not None and not isinstance(since, str):
             raise StateError(f"resume.since of {where} is not a string")
         return Place(
             self._moment(bookmark, self.cursor) if bookmark is not None else None,
-            Resume(resume["after"], since, self._moment(resume.get("began"), "resume.began")),
+            Resume(self._parts(resume, where), since, self._moment(resume.get("began"), "resume.began")),
         )
+
+    def _parts(self, resume: Mapping[str, Any], where: str) -> tuple[Part, ...]:
+        if "parts" not in resume:
+            if not isinstance(resume.get("after"), str) or not resume["after"]:
+                raise StateError(f"resume of {where} has no page to go on from (after)")
+            return (Part(resume["after"]),)
+        parts = resume["parts"]
+        if not isinstance(parts, list) or not parts or not all(isinstance(part, Mapping) for part in parts):
+            raise StateError(f"resume.parts of {where} is not a list of objects")
+        parsed = []
+        for part in parts:
+            after = part.get("after")
+            if after is not None and (not isinstance(after, str) or not after):
+                raise StateError(f"after in resume.parts of {where} is not a page to go on from")
+            span = (self._moment(part[end], f"resume.parts.{end}") if end in part else None for end in ("from", "to"))
+            parsed.append(Part(after, *span))
+        return tuple(parsed)
 
     @staticmethod
     def _moment(value: Any, name: str) -> datetime:
@@ -161,8 +192,24 @@ class Progress:
             state[self.cursor] = rfc3339(place.bookmark)
         if place.resume:
             state["resume"] = {
-                "after": place.resume.after,
+                **_dumped_parts(place.resume.parts),
                 "since": place.resume.since,
                 "began": rfc3339(place.resume.began),
             }
         return state
+
+
+def _dumped_parts(parts: tuple[Part, ...]) -> dict[str, Any]:
+    """One part that is all of the list is its page alone, as another tap would write it."""
+    if len(parts) == 1 and parts[0] == Part(parts[0].after):
+        return {"after": parts[0].after}
+    return {
+        "parts": [
+            {
+                **({"after": part.after} if part.after else {}),
+                **({"from": rfc3339(part.start)} if part.start else {}),
+                **({"to": rfc3339(part.end)} if part.end else {}),
+            }
+            for part in parts
+        ]
+    }

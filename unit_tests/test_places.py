@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.places import EMPTY_MARKERS, Place, Progress, Resume, StateError
+from source_incident.places import EMPTY_MARKERS, Part, Place, Progress, Resume, StateError
 from unit_tests.singer.strategies import json_values
 
 EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
@@ -18,7 +18,11 @@ MODES = ("standard", "retrospective", "test", "tutorial", "stream")
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
-resumes = st.builds(Resume, st.text(min_size=1, max_size=9), st.none() | st.text(max_size=9), moments)
+pages = st.text(min_size=1, max_size=9)
+parts = st.tuples(st.builds(Part, pages)) | st.lists(
+    st.builds(Part, st.none() | pages, st.none() | moments, st.none() | moments), min_size=2, max_size=4
+).map(tuple)
+resumes = st.builds(Resume, parts, st.none() | st.text(max_size=9), moments)
 places = st.builds(Place, st.none() | moments, st.none() | resumes)
 
 
@@ -133,9 +137,9 @@ def test_a_bookmark_never_moves_back(place: Place, events: list[tuple[str, datet
         before = place.bookmark
         match event:
             case "reached":
-                place = place.reached("01H", None, began)
+                place = place.reached((Part("01H"),), None, began)
                 assert place.bookmark == before, "an unfinished pass leaves the bookmark"
-                assert place.resume == Resume("01H", None, began)
+                assert place.resume == Resume((Part("01H"),), None, began)
             case "finished":
                 place = place.finished(began)
                 assert place.bookmark is not None
@@ -193,6 +197,11 @@ def test_a_state_that_says_nothing_is_a_first_sync(state: Any, modes: tuple[str,
         ({"updated_at": "2026-01-01", "resume": {}}, "(after)"),
         ({"resume": {**RESUME, "after": ""}}, "(after)"),
         ({"resume": {**RESUME, "after": 5}}, "(after)"),
+        ({"resume": {**RESUME, "parts": {}}}, "resume.parts"),
+        ({"resume": {**RESUME, "parts": []}}, "resume.parts"),
+        ({"resume": {**RESUME, "parts": ["01H"]}}, "resume.parts"),
+        ({"resume": {**RESUME, "parts": [{"after": 5}]}}, "resume.parts"),
+        ({"resume": {**RESUME, "parts": [{"from": "soon"}]}}, "resume.parts.from"),
         ({"resume": {**RESUME, "since": 5}}, "resume.since"),
         ({"resume": {**RESUME, "began": None}}, "resume.began"),
         ({"resume": {"after": "01H"}}, "resume.began"),

@@ -16,6 +16,7 @@ class Alerts(IncrementalStream):
     records_at = "alerts"
     primary_key = ["id"]
     cursor_field = "updated_at"
+    split_by = "created_at"
     page_size = 50
 
 

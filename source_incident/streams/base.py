@@ -25,6 +25,9 @@ from source_incident.config import DEFAULT_MODES, Config, parse_timestamp
 # Before the first incident of any account: incident.io was founded in 2021.
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 
+# Before anything at all.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 Record = dict[str, Any]
 Slice = Mapping[str, Any]
 
@@ -70,7 +73,8 @@ class IncidentStream(HttpStream, ABC):
     """A list of the API.
 
     A slice says which part of the list is meant: `modes` (incident modes), `since` (the cursor filter's value, as the
-    API wants it), `filters` (further query parameters), and the ids that the path or the query take from a parent.
+    API wants it), `filters` (further query parameters), `span` (from when on, and before when, a record was created;
+    either can be None), and the ids that the path or the query take from a parent.
     """
 
     endpoint: ClassVar[str]
@@ -371,6 +375,7 @@ class IncrementalStream(CursorStream, ABC):
     """Asks the API for what changed since the bookmark: one `cursor[gte]` filter, then plain paging."""
 
     filter_by_date: ClassVar[bool] = False
+    split_by: ClassVar[str | None] = None
     filtered_by_api = True
 
     def since_filter(self, moment: datetime) -> str:
@@ -387,7 +392,21 @@ class IncrementalStream(CursorStream, ABC):
         params = dict(super().slice_params(stream_slice))
         if since := stream_slice.get("since"):
             params[f"{self.cursor_field}[gte]"] = since
+        if span := stream_slice.get("span"):
+            params.update(self._span_filter(*span))
         return params
+
+    def _span_filter(self, start: datetime | None, end: datetime | None) -> Mapping[str, str]:
+        """The filter for what was created from `start` on and before `end`.
+
+        Timestamps make a half-open range, days one with both ends (api.md, filters); one operator a field.
+        """
+        first, last = start or EPOCH, end
+        if self.filter_by_date:
+            from_, to = f"{first:%Y-%m-%d}", last and f"{last - timedelta(days=1):%Y-%m-%d}"
+        else:
+            from_, to = rfc3339(first), last and rfc3339(last)
+        return {f"{self.split_by}[date_range]": f"{from_}~{to}"} if to else {f"{self.split_by}[gte]": from_}
 
 
 class ClientFilteredStream(CursorStream, ABC):
@@ -465,7 +484,7 @@ class IncidentChildStream(ChildStream, ABC):
 
 def ids_of(stream_slice: Slice) -> dict[str, Any]:
     """The parents' ids in a slice, without what else it holds."""
-    return {key: value for key, value in stream_slice.items() if key not in ("modes", "since", "filters")}
+    return {key: value for key, value in stream_slice.items() if key not in ("modes", "since", "filters", "span")}
 
 
 def rfc3339(moment: datetime) -> str:

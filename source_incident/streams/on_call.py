@@ -17,6 +17,7 @@ class Escalations(IncrementalStream):
     records_at = "escalations"
     primary_key = ["id"]
     cursor_field = "updated_at"
+    split_by = "created_at"
     # (live) a timestamp in the filter is a 422: "must provide a date in the format yyyy-mm-dd"
     filter_by_date = True
     page_size = 50

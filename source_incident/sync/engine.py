@@ -19,6 +19,7 @@ from source_incident.api import (
     UnreachableError,
 )
 from source_incident.config import Config
+from source_incident.places import Part
 from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice, cursor_of
 from source_incident.sync.events import (
     Checkpoint,
@@ -32,6 +33,7 @@ from source_incident.sync.events import (
     Started,
 )
 from source_incident.sync.nested import NestedColumns, NestedRows
+from source_incident.sync.parts import Chain, Parts
 from source_incident.sync.plan import (
     Node,
     Pass,
@@ -208,7 +210,7 @@ class Sync:
                     break
                 except NotFoundError as error:
                     # The next page hangs on a record (`after`); the API answers 404 once that record is gone.
-                    if attempt > RESTARTS or not one.after:
+                    if attempt > RESTARTS or not one.moved:
                         raise
                     logger.warning(
                         "%s: the page to go on from is gone (%s), this pass starts again from its bookmark",
@@ -224,7 +226,7 @@ class Sync:
             rows.done()
 
     def _restart(self, tree: Node, one: Pass) -> None:
-        one.after, one.began = None, None
+        one.parts, one.moved, one.began = (Part(),), False, None
         for item in tree.consumers():
             if item.progress:
                 for mode in one.floors.get(item.stream.name, ()):
@@ -237,10 +239,25 @@ class Sync:
             **({"filters": tree.filters} if tree.filters else {}),
         }
         nested = NestedColumns(self._reader, self._config, self._streams, self._rows, tree, one)
-        ahead: list[asyncio.Task[None]] = []
+        parts = Parts(tree.stream, one.parts, slice_, self._config.num_workers)
         expects = tree.selected if one.starts_all_of(tree.stream.name) else None
+        await together(self._read_chain(tree, one, parts, chain, nested, rows, expects) for chain in list(parts.chains))
+
+    async def _read_chain(
+        self,
+        tree: Node,
+        one: Pass,
+        parts: Parts,
+        chain: Chain,
+        nested: NestedColumns,
+        rows: NestedRows | None,
+        expects: Selected | None = None,
+    ) -> None:
+        ahead: list[asyncio.Task[None]] = []
+        divided: list[asyncio.Task[None]] = []
+        one.moved = one.moved or chain.after is not None
         try:
-            async for page in self._reader.pages(tree.stream, slice_, one.after):
+            async for page in self._reader.pages(tree.stream, chain.slice, chain.after):
                 if expects and page.total is not None:
                     await self._start(expects)
                     await self._tell(Expected(tree.stream.name, page.total))
@@ -248,22 +265,25 @@ class Sync:
                 if rows:
                     rows.add(page.records)
                 nested.decide(page)
+                if new := parts.read(chain, page):
+                    divided.append(asyncio.ensure_future(self._read_chain(tree, one, parts, new, nested, rows)))
                 previous = ahead[-1] if ahead else None
-                ahead.append(asyncio.ensure_future(self._emit_page(tree, one, slice_, page, nested, previous)))
-                one.after = page.after
+                ahead.append(asyncio.ensure_future(self._emit_page(tree, one, parts, chain, page, nested, previous)))
+                one.moved = one.moved or page.after is not None
                 if len(ahead) >= PAGES_AHEAD:
                     await ahead.pop(0)
-            await together(ahead)
+            await together([*ahead, *divided])
         finally:
-            for task in ahead:
+            for task in (*ahead, *divided):
                 task.cancel()
-            await asyncio.gather(*ahead, return_exceptions=True)
+            await asyncio.gather(*ahead, *divided, return_exceptions=True)
 
     async def _emit_page(
         self,
         tree: Node,
         one: Pass,
-        slice_: Slice,
+        parts: Parts,
+        chain: Chain,
         page: Page,
         nested: NestedColumns,
         previous: "asyncio.Task[None] | None",
@@ -285,13 +305,13 @@ class Sync:
                 await self._fail(tree.selected, error)
         if tree.children:
             await together(
-                self._read_children(tree, record, slice_, names, asked.get(id(record), {}))
+                self._read_children(tree, record, chain.slice, names, asked.get(id(record), {}))
                 for record, names in zip(page.records, wanted, strict=True)
                 if names
             )
         if previous:
             await previous
-        await self._checkpoint(tree, one, page.after, nested)
+        await self._checkpoint(tree, one, parts.emitted(chain, page), nested)
 
     async def _read_children(
         self,
@@ -384,7 +404,7 @@ class Sync:
             await self._start(item)
             await self._tell(Records(item.stream.name, records))
 
-    async def _checkpoint(self, tree: Node, one: Pass, after: str | None, nested: NestedColumns) -> None:
+    async def _checkpoint(self, tree: Node, one: Pass, left: tuple[Part, ...], nested: NestedColumns) -> None:
         began = one.began or self._reader.began
         for item in tree.consumers():
             name = item.stream.name
@@ -392,7 +412,7 @@ class Sync:
                 continue
             for mode in one.floors[name]:
                 place = item.progress.places[mode]
-                item.progress.places[mode] = place.reached(after, one.since, began) if after else place.finished(began)
+                item.progress.places[mode] = place.reached(left, one.since, began) if left else place.finished(began)
             if item is tree.selected:
                 item.progress.nested_pages.update(nested.pages())
             await self._tell(Checkpoint(name, item.progress.state()))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from source_incident.config import DEFAULT_MODES, Config
-from source_incident.places import Place, Progress
+from source_incident.places import Part, Place, Progress
 from source_incident.streams.base import (
     ChildStream,
     CursorStream,
@@ -60,29 +60,31 @@ class Node:
 
 @dataclass
 class Pass:
-    """One chain of pages of a list, for one or more consumers.
+    """One reading of a list, for one or more consumers.
 
     Attributes:
         modes: the incident modes that it asks for.
         since: the filter as it is sent; None: none.
-        after: the page to begin with; None: the first.
+        parts: what is left of the list.
+        moved: a page after the first was asked for, or can be.
         began: the bookmark it leaves; None: the moment the sync began.
         floors: by consumer and mode, the moment from which on that consumer wants records; None: all.
     """
 
     modes: tuple[str, ...]
     since: str | None = None
-    after: str | None = None
+    parts: tuple[Part, ...] = (Part(),)
+    moved: bool = False
     began: datetime | None = None
     floors: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
-        return self.since is None and self.after is None
+        return self.since is None and self.parts == (Part(),)
 
     def starts_all_of(self, name: str) -> bool:
         """Whether it begins with the first page of what a consumer wants, and the API's filter leaves out the rest."""
-        if self.after is not None or name not in self.floors:
+        if self.parts != (Part(),) or name not in self.floors:
             return False
         return self.since is not None or not any(self.floors[name].values())
 
@@ -135,7 +137,7 @@ def plan_passes(tree: Node, config: Config) -> list[Pass]:
             _join(
                 passes,
                 key,
-                Pass((), resume.since, resume.after, resume.began),
+                Pass((), resume.since, resume.parts, began=resume.began),
                 mode,
                 {name: floor},
             )

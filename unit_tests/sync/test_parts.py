@@ -1,0 +1,182 @@
+"""Long lists in parts: nothing is lost or comes twice at a seam, however the API orders the list."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from source_incident.api import Client
+from source_incident.config import Config
+from source_incident.places import Part
+from source_incident.streams.alerts import Alerts
+from source_incident.streams.base import IncrementalStream, Page, Slice, rfc3339
+from source_incident.streams.on_call import Escalations
+from source_incident.sync import parts as module
+from source_incident.sync.parts import Chain, Parts
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PAGE = 3
+
+
+def stream(kind: type[IncrementalStream]) -> IncrementalStream:
+    config = Config.parse({"api_key": "k" * 20})
+    return kind(Client(endpoint=config.endpoint, api_key=config.api_key, user_agent="test"), config)
+
+
+ALERTS, ESCALATIONS = stream(Alerts), stream(Escalations)
+
+
+class Api:
+    """A list in some order, filtered and paged as the API does it (api.md, filters).
+
+    Args:
+        days_at: compares by day, in this time zone; None: by moment.
+    """
+
+    def __init__(self, records: list[dict[str, Any]], days_at: timezone | None) -> None:
+        self.records = records
+        self.requests = 0
+        self._days_at = days_at
+
+    def page(self, listed: IncrementalStream, slice_: Slice, after: str | None) -> Page:
+        self.requests += 1
+        given = [record for record in self.records if self._passes(record, listed.slice_params(slice_))]
+        # The page after a record that the list does not have is no part of the API's contract.
+        first = [record["id"] for record in given].index(after) + 1 if after else 0
+        found = given[first : first + PAGE]
+        return Page(found, found[-1]["id"] if found and first + PAGE < len(given) else None)
+
+    def _passes(self, record: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+        created = datetime.fromisoformat(record["created_at"])
+        if (start := params.get("created_at[gte]")) is not None:
+            return self._of(created) >= self._given(start)
+        if between := params.get("created_at[date_range]"):
+            start, end = (self._given(bound) for bound in between.split("~"))
+            return start <= self._of(created) <= end if self._days_at else start <= self._of(created) < end
+        return True
+
+    def _of(self, moment: datetime) -> Any:
+        return moment.astimezone(self._days_at).date() if self._days_at else moment
+
+    def _given(self, bound: str) -> Any:
+        return datetime.fromisoformat(bound).date() if self._days_at else datetime.fromisoformat(bound)
+
+
+def read(
+    api: Api,
+    listed: IncrementalStream,
+    left: tuple[Part, ...],
+    choose: Callable[[int], int],
+    most: int = 10,
+    stop_after: int = 10_000,
+) -> tuple[list[str], tuple[Part, ...]]:
+    """Reads what is left, the chains in any order.
+
+    Returns:
+        The ids that were emitted, and what was left then.
+    """
+    parts = Parts(listed, left, {}, most)
+    places: dict[Chain, str | None] = {chain: chain.after for chain in parts.chains}
+    emitted: list[str] = []
+    for _ in range(stop_after):
+        if not parts.chains:
+            break
+        chain = parts.chains[choose(len(parts.chains))]
+        page = api.page(listed, chain.slice, places[chain])
+        if new := parts.read(chain, page):
+            places[new] = new.after
+        places[chain] = page.after
+        emitted += [record["id"] for record in page.records]
+        left = parts.emitted(chain, page)
+    return emitted, left
+
+
+@st.composite
+def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], str]:
+    """A list whose records often share their second, or their millisecond, and the order it is in."""
+    step = draw(st.sampled_from([timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=7)]))
+    offsets = draw(st.lists(st.integers(0, 60), min_size=1, max_size=90))
+    records = [
+        {"id": f"{number:03}", "created_at": rfc3339(START + offset * step)}
+        for number, offset in enumerate(sorted(offsets))
+    ]
+    order = draw(st.sampled_from(["oldest first", "newest first", "none"]))
+    if order == "newest first":
+        records.reverse()
+    elif order == "none":
+        records = draw(st.permutations(records))
+    return records, order
+
+
+@pytest.fixture(autouse=True)
+def divide_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGES_PER_PART", 2)
+    monkeypatch.setattr(module, "FEWEST_PAGES", 1e-9)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lists(), st.sampled_from([None, -11, 0, 13]), st.integers(0, 40), st.lists(st.integers(0, 9), min_size=1), st.data()
+)
+def test_every_record_comes_and_in_an_ordered_list_just_once(
+    listed: tuple[list[dict[str, Any]], str], zone: int | None, stop: int, turns: list[int], data: st.DataObject
+) -> None:
+    records, order = listed
+    api = Api(records, None if zone is None else timezone(timedelta(hours=zone)))
+    turn = iter(turns * 200)
+    emitted, left = read(
+        api, ESCALATIONS if api._days_at else ALERTS, (Part(),), lambda count: next(turn) % count, stop_after=stop
+    )
+    if left:  # what was stopped goes on, with any number of workers
+        most = data.draw(st.sampled_from([1, 2, 10]))
+        more, left = read(api, ESCALATIONS if api._days_at else ALERTS, left, lambda count: 0, most)
+        emitted += more
+    assert left == ()
+    counts = Counter(emitted)
+    assert counts.keys() == {record["id"] for record in records}
+    if order != "none":
+        assert max(counts.values()) == 1
+
+
+def ordered(count: int, step: timedelta) -> list[dict[str, Any]]:
+    return [{"id": f"{number:05}", "created_at": rfc3339(START - number * step)} for number in range(count)]
+
+
+def test_a_short_list_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    api = Api(ordered(PAGE * (module.PAGES_PER_PART - 1), timedelta(minutes=1)), None)
+    emitted, _ = read(api, ALERTS, (Part(),), lambda count: count - 1)
+    assert len(emitted) == len(api.records)
+    assert api.requests == module.PAGES_PER_PART - 1
+
+
+@pytest.mark.parametrize("pages", [24, 40, 100, 400])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_dividing_costs_at_most_a_twentieth_more_requests(
+    monkeypatch: pytest.MonkeyPatch, pages: int, reverse: bool
+) -> None:
+    monkeypatch.undo()
+    records = ordered(pages * PAGE, timedelta(minutes=1))
+    api = Api(records[::-1] if reverse else records, None)
+    turn = iter(range(10_000))
+    emitted, _ = read(api, ALERTS, (Part(),), lambda count: next(turn) % count)
+    assert sorted(emitted) == sorted(record["id"] for record in records)
+    assert api.requests <= pages * 1.05
+    assert api.requests > pages or pages < 40
+
+
+def test_no_more_parts_are_read_at_once_than_there_are_workers() -> None:
+    api = Api(ordered(300, timedelta(hours=1)), None)
+    most = 0
+
+    def turn(count: int) -> int:
+        nonlocal most
+        most = max(most, count)
+        return count - 1
+
+    read(api, ALERTS, (Part(),), turn, most=3)
+    assert most == 3
