@@ -83,9 +83,10 @@ bench: $(ENV) ## how close the connector comes to what the API and the machine a
 schemas: $(ENV) ## the streams' schemas and the sandbox's contract, from the vendor's document
 	$(RUN)/python -m tools.schemas
 
-docs: $(ENV) ## docs/streams.md and the README's tables, from the declarations
+docs: $(ENV) ## docs/streams.md, docs/cli.md and the README's tables, from the declarations
 	$(RUN)/python -m tools.docs
 	$(RUN)/python -m tools.settings
+	$(RUN)/python -m tools.cli
 
 contract: $(ENV) ## compare the streams with the vendor's newest document
 	$(RUN)/python -m tools.contract --newest

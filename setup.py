@@ -49,6 +49,8 @@ setup(
         "airbyte-cdk>=7.39,<8",
         "orjson>=3.10.7,<4",
         "requests>=2.32,<3",
+        "rich>=14",
+        "shtab>=1.13,<2",
     ],
     extras_require={
         "tests": [
@@ -64,7 +66,6 @@ setup(
             "pytest>=8.4",
             "pytest-timeout>=2.4",
             "PyYAML>=6.0.1",
-            "rich>=14",
             "ruff>=0.14",
             "starlette>=0.48",
             "types-docker>=7.1",

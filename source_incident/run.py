@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -55,6 +56,9 @@ def main(arguments: list[str]) -> int:
         match args.command, args.singer:
             case "version", _:
                 print(f"tap-incident {version()}")
+            case "completion", _:
+                called = Path(sys.argv[0]).name
+                print(cli.completion(args.print_completion, called if called in cli.PROGRAMS else cli.PROGRAMS[0]))
             case "about", _:
                 print(_about(args.format or "json"))
             case "spec", True:
@@ -69,6 +73,8 @@ def main(arguments: list[str]) -> int:
         return _cant_write(error)
     except ConfigError as error:
         return _say(str(error))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -86,16 +92,18 @@ class _Program:
     def run(self) -> int:
         from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+        from source_incident.api import ApiError
         from source_incident.singer import CatalogError, StateFormatError
         from source_incident.sync import Interrupted
 
         code = 0
         try:
-            given = config.load(self._args.config)
+            given = config.load("ENV" if self._args.command == "init" else self._args.config)
             self._out.hide(given.get("api_key"))
             for warning in config.unknown_settings(given):
                 self._out.logger.warning(warning)
-            code = {"check": self._check, "discover": self._discover, "read": self._read}[self._args.command](given)
+            commands = {"init": self._init, "check": self._check, "discover": self._discover, "read": self._read}
+            code = commands[self._args.command](given)
         except (ConfigError, CatalogError, StateFormatError) as error:
             self._out.failed(str(error), usable=False)
             code = NOT_USABLE
@@ -103,8 +111,14 @@ class _Program:
             unusable = str(error.message).startswith(("config:", "catalog:", "state:"))
             self._out.failed(str(error.message), usable=not unusable)
             code = NOT_USABLE if unusable else RUN_FAILED
+        except ApiError as error:
+            self._out.failed(str(error), usable=True)
+            code = RUN_FAILED
         except Interrupted:
             code = 128 + (self._signal or signal.SIGTERM)
+        except KeyboardInterrupt:
+            self._signal = signal.SIGINT
+            code = 128 + self._signal
         except BrokenPipeError:
             return _quiet_end()
         except OSError as error:
@@ -128,6 +142,15 @@ class _Program:
         return code
 
     _signal: int | None = None
+
+    def _init(self, given: Mapping[str, Any]) -> int:
+        from source_incident import init
+
+        def say(text: str) -> None:
+            print(self._out.scrub(text), file=sys.stderr)
+
+        init.init(self._args.config or init.DEFAULT_FILE, given, say, self._out.hide)
+        return 0
 
     def _check(self, given: Mapping[str, Any]) -> int:
         from airbyte_cdk.models import AirbyteMessage, Status, Type

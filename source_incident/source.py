@@ -3,10 +3,11 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
@@ -49,6 +50,7 @@ from source_incident.api import (
 )
 from source_incident.batches import RecordBatch
 from source_incident.config import (
+    DEFAULT_MODES,
     DOCUMENTATION_URL,
     Config,
     ConfigError,
@@ -58,7 +60,7 @@ from source_incident.config import (
 from source_incident.places import Progress, StateError
 from source_incident.progress import Show, Tally, nothing
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.base import ChildStream, IncidentStream, Page
 from source_incident.sync import (
     Checkpoint,
     Expected,
@@ -71,10 +73,27 @@ from source_incident.sync import (
     Sync,
 )
 
+T = TypeVar("T")
+
 # What the CDK writes as the state of a stream that was read in full and has no cursor.
 NO_CURSOR_STATE = {"__ab_no_cursor_state_message": True}
 # A check answers while somebody waits: it tries again less often than a sync.
 CHECK_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a key can read of the default streams.
+
+    Attributes:
+        key: the name that the organisation gave the key; empty: none.
+        first_pages: by stream, the first page of its list; not of those that are read once a record of another.
+        refused: by stream, why it can't be read.
+    """
+
+    key: str
+    first_pages: Mapping[str, Page]
+    refused: Mapping[str, ApiError]
 
 
 class SourceIncident(AbstractSource):
@@ -120,33 +139,58 @@ class SourceIncident(AbstractSource):
         try:
             parsed = Config.parse(config)
             client = _client(parsed, retries=min(CHECK_RETRIES, parsed.max_retries))
-            identity = client.get("/v1/identity").body.get("identity")
-            if isinstance(identity, dict) and isinstance(identity.get("name"), str):
-                logger.info("The API key is %r", client.scrub(identity["name"]))
+            if name := _key_name(client):
+                logger.info("The API key is %r", name)
             client.get("/v2/incidents", {"page_size": 1})
-            unreadable = self._unreadable(parsed, client)
+            asked = self._ask_lists(parsed, client, IncidentStream.probe)
         except (ConfigError, ApiError) as error:
             return False, str(error)
-        for name, refusal in unreadable.items():
-            if isinstance(refusal, ForbiddenError):
-                logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, refusal)
-            else:
-                logger.warning("%s could not be tried: %s", name, refusal)
+        for name, answer in asked.items():
+            if isinstance(answer, ForbiddenError):
+                logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, answer)
+            elif isinstance(answer, ApiError):
+                logger.warning("%s could not be tried: %s", name, answer)
         return True, None
 
-    def _unreadable(self, config: Config, client: Client) -> dict[str, ApiError]:
-        """The default streams that could not be read, with why: one small request for each list."""
-        probed = [stream for stream in self._streams(config, client).values() if stream.selected_by_default]
-        errors: dict[str, ApiError] = {}
-        with ThreadPoolExecutor(config.num_workers) as executor:
-            for stream, probe in [(stream, executor.submit(stream.probe)) for stream in probed]:
+    def survey(self, config: Mapping[str, Any]) -> Survey:
+        """What a key can read of the default streams, and how much there is: one request for each list.
+
+        Raises:
+            ConfigError: the config can't be used.
+            ApiError: the key is not accepted, or the API does not answer.
+        """
+        parsed = Config.parse(config)
+        client = _client(parsed, retries=min(CHECK_RETRIES, parsed.max_retries))
+        name = _key_name(client)
+        asked = self._ask_lists(parsed, client, _first_page)
+        return Survey(
+            key=name,
+            first_pages={stream: answer for stream, answer in asked.items() if isinstance(answer, Page)},
+            refused={stream: answer for stream, answer in asked.items() if isinstance(answer, ApiError)},
+        )
+
+    def _ask_lists(self, config: Config, client: Client, ask: Callable[[IncidentStream], T]) -> dict[str, T | ApiError]:
+        """Asks something of each default stream, side by side, and ends the client.
+
+        Returns:
+            By stream, the answer or why there is none; nothing where the account has no such feature.
+        """
+        streams = [stream for stream in self._streams(config, client).values() if stream.selected_by_default]
+        answers: dict[str, T | ApiError] = {}
+        executor = ThreadPoolExecutor(config.num_workers)
+        try:
+            for stream, answer in [(stream, executor.submit(ask, stream)) for stream in streams]:
                 try:
-                    probe.result()
+                    answers[stream.name] = answer.result()
                 except NotFoundError:
-                    pass  # the account has no such feature
+                    pass
                 except ApiError as error:
-                    errors[stream.name] = error
-        return errors
+                    answers[stream.name] = error
+        finally:
+            # Whoever interrupts it waits for no answer.
+            client.stop()
+            executor.shutdown(wait=False, cancel_futures=True)
+        return answers
 
     def default_catalog(self, config: Mapping[str, Any]) -> ConfiguredAirbyteCatalog:
         """The catalog of all streams that are on by default, incremental where they can be."""
@@ -302,6 +346,30 @@ class SourceIncident(AbstractSource):
                 progress=_progress(stream, streams, config, states.get(name)) if incremental else None,
             )
         return list(selected.values())
+
+
+def _key_name(client: Client) -> str:
+    """The name that the organisation gave the key: any key may ask for it.
+
+    Raises:
+        ApiError: the key is not accepted, or the API does not answer.
+    """
+    try:
+        identity = client.get("/v1/identity").body.get("identity")
+    except TransientError as error:
+        if client.answers:
+            raise
+        raise UnreachableError(client.endpoint, error) from None
+    name = identity.get("name") if isinstance(identity, dict) else None
+    return client.scrub(name) if isinstance(name, str) else ""
+
+
+def _first_page(stream: IncidentStream) -> Page | None:
+    """The first page of a list; None of one of many lists, which is only tried."""
+    if isinstance(stream, ChildStream):
+        stream.probe()
+        return None
+    return stream.read_page({"modes": DEFAULT_MODES}, None)
 
 
 def _name(stream: type[IncidentStream]) -> str:

@@ -1,0 +1,99 @@
+"""--init at a terminal of its own, as a person sees it."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration_tests.conftest import KEY
+from integration_tests.sandbox import Sandbox
+from integration_tests.sync.tap import PROGRAM, SINGER, Tap
+from integration_tests.sync.terminal import Terminal
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+StartTerminal = Callable[..., Terminal]
+
+
+@pytest.fixture
+def at_terminal(tmp_path: Path) -> Iterator[StartTerminal]:
+    """Starts the program with --init at a terminal, in the test's directory."""
+    started: list[Terminal] = []
+
+    def start(sandbox: Sandbox, *arguments: str) -> Terminal:
+        environment = {"INCIDENT_ENDPOINT": sandbox.url, "PYTHONPATH": str(Path(__file__).parents[2])}
+        started.append(Terminal(*PROGRAM, "--init", *arguments, directory=tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for terminal in started:
+        terminal.kill()
+
+
+def test_a_key_is_asked_for_unseen_until_it_is_right_and_then_the_program_reads(
+    new_sandbox: Callable[..., Sandbox], at_terminal: StartTerminal, tmp_path: Path
+) -> None:
+    sandbox = new_sandbox(forbid=["workflows.view"])
+    terminal = at_terminal(sandbox)
+    terminal.until("it is not shown")
+    terminal.type("not-the-key\n")
+    terminal.until("incident.io does not accept the API key")
+    terminal.until("it is not shown")
+    terminal.type(f"{KEY}\n")
+    assert terminal.end() == 0
+    assert KEY not in terminal.shown
+    assert "not-the-key" not in terminal.shown
+    assert "workflows.view" in terminal.shown
+    assert f"severities {sandbox.snapshot('severities')['count']}" in " ".join(terminal.shown.split())
+    config = tmp_path / "config.json"
+    assert json.loads(config.read_text()) == {"api_key": KEY}
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert "tap-incident --config config.json --discover > catalog.json" in terminal.shown
+    tap = Tap(SINGER, {}, tmp_path)
+    run = tap.run("--test", "--config", str(config), environment={"INCIDENT_ENDPOINT": sandbox.url})
+    assert "The key works" in run.ok().stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [(CTRL_C, 130, "Nothing was written."), (CTRL_D, 2, "nothing was written. Run it again when you have one")],
+    ids=["ctrl-c", "ctrl-d"],
+)
+def test_it_can_be_left_at_any_time(
+    shared_sandbox: Sandbox, at_terminal: StartTerminal, tmp_path: Path, typed: str, code: int, said: str
+) -> None:
+    terminal = at_terminal(shared_sandbox, "--config", "mine.json")
+    terminal.until("it is not shown")
+    terminal.type(typed)
+    assert terminal.end() == code
+    assert said in terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_it_while_it_asks_the_api(
+    new_sandbox: Callable[..., Sandbox], at_terminal: StartTerminal, tmp_path: Path
+) -> None:
+    terminal = at_terminal(new_sandbox(latency=30_000))
+    terminal.until("it is not shown")
+    terminal.type(f"{KEY}\n")
+    terminal.until("Asking what it can read")
+    time.sleep(0.5)
+    terminal.type(CTRL_C)
+    began = time.monotonic()
+    assert terminal.end() == 130
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in terminal.shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_terminal_it_is_one_line(shared_sandbox: Sandbox, tmp_path: Path) -> None:
+    run = Tap(SINGER, {}, tmp_path).run("--init", "--config", str(tmp_path / "c.json"))
+    assert run.code == 2
+    assert run.stderr.startswith("tap-incident: --init asks for the key, it needs a terminal.")
+    assert run.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
