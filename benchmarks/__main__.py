@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks.common import Result, main
 
-NAMES = ("requests", "pace", "latency", "processor", "memory", "start")
+NAMES = ("requests", "pace", "latency", "processor", "memory", "start", "peer")
 
 
 def measure() -> Iterator[Result]:
