@@ -16,7 +16,7 @@ from integration_tests.conftest import KEY, SMALL, MakeTap
 from integration_tests.sandbox import Sandbox
 from integration_tests.streams.test_all_streams import OF_A_WINDOW, held_of
 from integration_tests.sync.account import Account, declarations
-from integration_tests.sync.tap import Catalog, Run, Tap
+from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Run, Tap
 from integration_tests.sync.test_idle import changed_incidents, quiet
 from source_incident.streams.base import ChildStream
 from tools.schemas import stream_name
@@ -67,32 +67,29 @@ def test_a_parent_that_is_gone_is_skipped_and_counted(
     assert {record[child.parent_key] for record in run.records[name]} == wanted - gone[name]
 
 
-def test_parents_are_read_once_from_the_pages_that_are_emitted(
-    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+@pytest.mark.parametrize(
+    ("protocol", "parents"), [(AIRBYTE, []), (SINGER, ["incidents", "call_sessions", "status_page_incidents"])]
+)
+def test_parents_are_read_once_whether_they_are_selected_or_not(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, parents: list[str]
 ) -> None:
-    """Whether they are selected or not, and however many are below them."""
-    sandbox = new_sandbox(incidents=320)
-    below = ["call_transcript_entries", "incident_relationships", "status_page_response_incidents"]
+    sandbox = new_sandbox(incidents=300)
+    chosen = ["call_transcript_entries", "incident_relationships", "status_page_response_incidents", *parents]
     nested = {"incidents": ["attachments", "updates", "actions"]}
-    asked = []
-    for chosen in (below, [*below, "incidents", "call_sessions", "status_page_incidents", "status_pages"]):
-        sandbox.reset()
-        run = tap_of(sandbox).read(catalog.of(protocol, chosen, without=nested)).ok()
-        assert set(run.records) == set(chosen)
-        counts = sandbox.requests()["counts"]
-        assert counts["GET /v2/incidents"] == 2, "a page holds 250"
-        assert counts["GET /v2/call_sessions"] == counts["GET /v1/incident_relationships"] > 250
-        assert counts["GET /v2/status_pages"] == 1
-        assert counts["GET /v2/status_page_incidents"] == 2, "one a status page"
-        asked.append(counts)
-    assert asked[0] == asked[1]
+    run = tap_of(sandbox).read(catalog.of(protocol, chosen, without=nested)).ok()
+    assert set(run.records) == set(chosen)
+    counts = sandbox.requests()["counts"]
+    assert counts["GET /v2/incidents"] == 2, "a page holds 250"
+    assert counts["GET /v2/call_sessions"] == counts["GET /v1/incident_relationships"] > 250
+    assert counts["GET /v2/status_pages"] == 1
+    assert counts["GET /v2/status_page_incidents"] == 2, "one a status page"
 
 
 def test_children_are_read_again_for_parents_that_changed_or_are_open(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     """And for all of them in a full refresh."""
-    sandbox = quiet(new_sandbox, incidents=60)
+    sandbox = quiet(new_sandbox, incidents=25)
     tap, chosen = tap_of(sandbox), catalog.of(protocol, BY_PARENT)
     state = tap.read(chosen).ok().state
     everyone = parents_asked(sandbox)
