@@ -23,6 +23,12 @@ DOCUMENTATION_URL = "https://api-docs.incident.io/"
 DEFAULT_ENDPOINT = "https://api.incident.io"
 DEFAULT_MODES = ("standard", "retrospective")
 MAX_CONFIG_BYTES = 1_000_000
+# What to do about a file that can't be used.
+ADVICE = {
+    "config": "Make one with tap-incident --init",
+    "catalog": "Make one with tap-incident --discover",
+    "state": "Start without it, or with an older one",
+}
 HOST_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 
 
@@ -266,7 +272,7 @@ def read_json_object(path: str, what: str, most_bytes: int) -> dict[str, Any]:
     """
     document = read_json(path, what, most_bytes)
     if not isinstance(document, dict):
-        raise ConfigError(f"{what} {path}: a JSON object is wanted, it holds {_type_name(document)}")
+        raise ConfigError(f"{what} {path}: a JSON object is wanted, it holds {_type_name(document)}. {ADVICE[what]}")
     return document
 
 
@@ -288,7 +294,7 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
         content = file.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{what} {path}: can't be read: {reason}") from None
+        raise ConfigError(f"{what} {path}: can't be read: {reason}. {ADVICE[what]}") from None
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ConfigError(f"{what} {path}: is in UTF-16, save it as UTF-8")
     try:
@@ -298,7 +304,7 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
         raise ConfigError(f"{what} {path}: is not UTF-8 text, save it as UTF-8") from None
     except orjson.JSONDecodeError as error:
         raise ConfigError(
-            f"{what} {path}: is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+            f"{what} {path}: is not JSON: {error.msg} at line {error.lineno} column {error.colno}. {ADVICE[what]}"
         ) from None
 
 

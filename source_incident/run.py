@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     except cli.UsageError as error:
         return _say(f"{error}. See tap-incident --help")
     if sys.stdout is None:
-        return _say("stdout is closed, there is nowhere to write to")
+        return _say("stdout is closed, there is nowhere to write to. Start it with one")
     try:
         match args.command, args.singer:
             case "version", _:
@@ -190,7 +190,7 @@ class _Program:
         cursors = source.bookmark_keys(given)
         document = config.read_json(self._args.state, "state", MAX_STATE_BYTES) if self._args.state else None
         state = read_state(document, cursors)
-        self._warn_of_unknown(state, cursors)
+        self._warn_of_unused(state, cursors, source.names())
         catalog = _in_order(selection.catalog, state.currently_syncing)
         source = self._source({item.stream.name for item in catalog.streams} - selection.chosen, self._show())
         self._stop_on_signals(source)
@@ -219,10 +219,14 @@ class _Program:
         document = config.read_json(self._args.catalog, "catalog", MAX_CATALOG_BYTES)
         return read_catalog(document, source.discover(self._out.logger, given))
 
-    def _warn_of_unknown(self, state: "SavedState", cursors: Mapping[str, str]) -> None:
-        for name in state.streams:
-            if name not in cursors and state.streams[name]:
-                self._out.logger.warning("state: %r is no incremental stream, its state is not used", name)
+    def _warn_of_unused(self, state: "SavedState", cursors: Mapping[str, str], names: Collection[str]) -> None:
+        from source_incident.source import NO_CURSOR_STATE
+
+        for name, of_stream in state.streams.items():
+            if name not in names:
+                self._out.logger.warning("state: there is no stream %r, its state is not used. Take it out", name)
+            elif name not in cursors and of_stream and of_stream != NO_CURSOR_STATE:
+                self._out.logger.warning("state: %r is read in full, its state is not used. Take it out", name)
 
     def _tell_failures(
         self, messages: Iterable["AirbyteMessage | RecordBatch"]
@@ -312,5 +316,6 @@ def _quiet_end() -> NoReturn:
 
 
 def _cant_write(error: OSError) -> NoReturn:
-    print(f"tap-incident: can't write to stdout: {error.strerror or error}", file=sys.stderr, flush=True)
+    text = f"can't write to stdout: {error.strerror or error}. Put that right, and go on from the last state written"
+    print(f"tap-incident: {text}", file=sys.stderr, flush=True)
     os._exit(RUN_FAILED)

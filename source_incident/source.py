@@ -210,6 +210,10 @@ class SourceIncident(AbstractSource):
         """The streams that are not read where nobody chose."""
         return frozenset(_name(stream) for stream in STREAMS if not stream.selected_by_default)
 
+    def names(self) -> frozenset[str]:
+        """All streams there are."""
+        return frozenset(_name(stream) for stream in STREAMS)
+
     def bookmark_keys(self, config: Mapping[str, Any]) -> dict[str, str]:
         """By incremental stream, the name of the bookmark in its state."""
         streams = self._streams(_parsed(config))
@@ -305,7 +309,10 @@ class SourceIncident(AbstractSource):
                 message=common.message, internal_message=common.message, failure_type=_failure_type(common)
             )
         if left_out and len(left_out) == len(selected):
-            raise _config_error(f"no stream could be read. The first: {next(iter(left_out.values()))}")
+            raise _config_error(
+                "no stream could be read. Check the setting endpoint and the scopes of the key. The first: "
+                f"{next(iter(left_out.values()))}"
+            )
         if failed:
             # The platform takes the exit code; what is wrong with each stream has been told by its own trace.
             raise AirbyteTracedException(
@@ -465,11 +472,18 @@ def _failure_type(error: Exception) -> FailureType:
 def _traced(stream: str, error: Exception) -> AirbyteTracedException:
     known = isinstance(error, ApiError)
     return AirbyteTracedException(
-        message=f"{stream}: {error}" if known else f"{stream}: the connector failed, please report it ({error!r:.200})",
+        message=f"{stream}: {error}{_advice(error)}"
+        if known
+        else f"{stream}: the connector failed, please report it ({error!r:.200})",
         internal_message=f"{type(error).__name__}: {error}"[:1000],
         failure_type=_failure_type(error),
         stream_descriptor=StreamDescriptor(name=stream),
     )
+
+
+def _advice(error: Exception) -> str:
+    """What to do about an error of a stream that the API's own words do not say."""
+    return ". The account may not have this feature: leave the stream out" if isinstance(error, NotFoundError) else ""
 
 
 def _config_error(message: str) -> AirbyteTracedException:

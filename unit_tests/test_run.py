@@ -348,11 +348,89 @@ def test_an_unknown_setting_is_a_warning_with_the_near_name(
 
 def test_state_of_a_stream_that_has_none_is_a_warning_and_kept(program: Program, config: Path, tmp_path: Path) -> None:
     kept = write(tmp_path / "catalog.json", catalog("severities"))
-    state = write(tmp_path / "state.json", {"bookmarks": {"gone": {"at": 10**30, "b": 1}}})
+    state = write(tmp_path / "state.json", {"bookmarks": {"gone": {"at": 10**30, "b": 1}, "users": {"at": 1}}})
     result = program("--config", config, "--catalog", kept, "--state", state)
     assert result.code == 0
-    assert "'gone' is no incremental stream" in result.err
+    assert "WARNING state: there is no stream 'gone', its state is not used." in result.err
+    assert "WARNING state: 'users' is read in full, its state is not used." in result.err
     assert result.lines[-1]["value"]["bookmarks"]["gone"]["b"] == 1
+
+
+def test_state_that_airbyte_gives_back_is_warned_of_only_where_it_is_of_no_use(
+    program: Program, config: Path, tmp_path: Path
+) -> None:
+    kept = write(tmp_path / "catalog.json", catalog("severities"))
+    first = [line["state"] for line in program("read", "--config", config, "--catalog", kept).lines if "state" in line]
+    gone = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "gone"}, "stream_state": {}}}
+    given = write(tmp_path / "state.json", [*first, gone])
+    result = program("read", "--config", config, "--catalog", kept, "--state", given)
+    warned = [line["log"]["message"] for line in result.lines if line.get("log", {}).get("level") == "WARN"]
+    assert warned == ["state: there is no stream 'gone', its state is not used. Take it out"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "field", "said"),
+    [
+        (
+            "incidents",
+            SyncMode.incremental,
+            ["created_at"],
+            ["created_at is not used for reading. Set it to updated_at"],
+        ),
+        ("alert_notes", SyncMode.incremental, ["at"], ["at is not used for reading. Leave it out"]),
+        ("incidents", SyncMode.incremental, ["updated_at"], []),
+        ("incidents", SyncMode.incremental, [], []),
+        ("incidents", SyncMode.full_refresh, ["created_at"], []),
+    ],
+)
+def test_a_cursor_field_that_is_not_the_streams_own_is_a_warning(
+    program: Program, config: Path, tmp_path: Path, name: str, mode: SyncMode, field: list[str], said: list[str]
+) -> None:
+    document = catalog(name, mode=mode)
+    document["streams"][0]["cursor_field"] = field
+    result = program("read", "--config", config, "--catalog", write(tmp_path / "catalog.json", document))
+    warned = [line["log"]["message"] for line in result.lines if line.get("log", {}).get("level") == "WARN"]
+    assert [f"catalog: {name}: the cursor_field {text}" in warned[0] for text in said] == [True] * len(warned)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"stream": {"name": "users"}, "sync_mode": "full_refresh"}, "not a configured stream of the Airbyte protocol"),
+        ({"name": "users", "json_schema": {}, "supported_sync_modes": 5}, "not a stream of the Airbyte protocol"),
+        ({"tap_stream_id": "users", "schema": {}, "metadata": [{}]}, "has no breadcrumb list"),
+    ],
+)
+@pytest.mark.parametrize("command", [["read"], []])
+def test_a_damaged_entry_of_any_catalog_says_how_to_get_a_whole_one(
+    program: Program, config: Path, tmp_path: Path, command: list[str], document: Any, said: str
+) -> None:
+    result = program(*command, "--config", config, "--catalog", write(tmp_path / "k.json", {"streams": [document]}))
+    assert result.code == 2
+    assert said in result.err
+    assert result.err.endswith(". Make one with --discover\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "advice"),
+    [
+        ("config", "Make one with tap-incident --init"),
+        ("catalog", "Make one with tap-incident --discover"),
+        ("state", "Start without it, or with an older one"),
+    ],
+)
+@pytest.mark.parametrize("content", [None, b"{", b""])
+def test_a_file_that_cannot_be_used_says_what_to_do(
+    program: Program, config: Path, tmp_path: Path, what: str, advice: str, content: bytes | None
+) -> None:
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content)
+    files = {"config": config, what: path}
+    result = program(*(word for flag, file in files.items() for word in (f"--{flag}", file)))
+    assert result.code == 2
+    assert result.err.startswith(f"tap-incident: {what} {path}: ")
+    assert result.err.endswith(f". {advice}\n")
 
 
 @pytest.mark.parametrize(

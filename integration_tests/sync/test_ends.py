@@ -49,7 +49,7 @@ def test_a_full_disk_is_told_in_one_line(shared_sandbox: Sandbox, tmp_path: Path
     finally:
         os.close(full)
     assert code == 1
-    assert said == "tap-incident: can't write to stdout: No space left on device"
+    assert said.startswith("tap-incident: can't write to stdout: No space left on device. Put that right")
 
 
 def test_a_path_that_is_not_the_api_is_no_empty_success(shared_sandbox: Sandbox, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ LONGEST_REQUEST = 1800.0
 LARGEST_BODY = 128 * 1024 * 1024
 CONNECT_TIMEOUT = 20.0
 CHUNK = 256 * 1024
+CHECK_ENDPOINT = "Check the setting endpoint, and the proxy in the environment"
 
 Validate = Callable[[Mapping[str, Any]], None]
 
@@ -184,7 +185,9 @@ class Client:
                 requests.Request("GET", url, params=dict(params or {}), headers=dict(headers or {}), auth=self._auth)
             )
         except ValueError as error:
-            raise RequestError(self.scrub(f"GET {path}: not a URL that can be asked: {error}")) from None
+            raise RequestError(
+                self.scrub(f"GET {path}: not a URL that can be asked: {error}. {CHECK_ENDPOINT}")
+            ) from None
         where = self._where(request)
         endpoint = self._limit_key(request)
         give_up_at = time.monotonic() + LONGEST_REQUEST
@@ -240,7 +243,8 @@ class Client:
         except (requests.RequestException, urllib3.exceptions.LocationValueError) as error:
             self.pace.abandoned(endpoint)
             if isinstance(error, ValueError):  # a URL or a proxy that is none
-                raise RequestError(self.scrub(f"GET {where}: {' '.join(str(error).split())}")) from None
+                said = " ".join(str(error).split())
+                raise RequestError(self.scrub(f"GET {where}: {said}. {CHECK_ENDPOINT}")) from None
             raise TransientError(self.scrub(_reason(error, self._request_timeout))) from None
         with self._counters:
             self.answers += 1
@@ -332,8 +336,10 @@ class Client:
     def _given_up(self, error: ApiError, tries: int, where: str) -> ApiError:
         support = f" (request_id {error.request_id})" if error.request_id else ""
         kind = UnexpectedAnswerError if isinstance(error, UnexpectedAnswerError) else TransientError
+        report = ", and report it if it stays" if kind is UnexpectedAnswerError else ""
         return kind(
-            f"GET {where}: {error.message}; given up after {max(tries, 1)} tries{support}. Run the sync again later",
+            f"GET {where}: {error.message}; given up after {max(tries, 1)} tries{support}. Run the sync again later"
+            f"{report}",
             status=error.status,
             request_id=error.request_id,
         )
@@ -346,7 +352,10 @@ class Client:
     def _wait_for_token(self, endpoint: str, give_up_at: float, where: str) -> None:
         while wait := self.pace.reserve(endpoint):
             if time.monotonic() + wait > give_up_at:
-                raise TransientError(f"GET {where}: the rate limit left no room within {LONGEST_REQUEST:g} s")
+                raise TransientError(
+                    f"GET {where}: the rate limit left no room within {LONGEST_REQUEST:g} s. Run the sync again when "
+                    "fewer other programs use the organisation's limit"
+                )
             self._sleep(wait)
         if self._stop.is_set():
             self.pace.abandoned(endpoint)

@@ -168,7 +168,21 @@ def _airbyte_selection(configured: list[ConfiguredAirbyteStream], discovered: Ai
             keys = {key: whole["properties"][key] for key in missing}
             item.stream.json_schema = {**item.stream.json_schema, "properties": {**keys, **columns}}
         schemas[name] = whole
+        warnings += _other_cursor(item, known[name])
     return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(schemas), schemas, warnings)
+
+
+def _other_cursor(item: ConfiguredAirbyteStream, known: AirbyteStream) -> list[str]:
+    """A warning where the catalog names another cursor than the stream's own.
+
+    The Airbyte protocol has it ignored, since the source defines the cursor; a destination goes by it all the same.
+    """
+    own = known.default_cursor_field or []
+    if item.sync_mode != SyncMode.incremental or not item.cursor_field or item.cursor_field == own:
+        return []
+    advice = f"Set it to {own[0]}, which the stream is read by" if own else "Leave it out"
+    given = ".".join(map(str, item.cursor_field))
+    return [f"catalog: {known.name}: the cursor_field {given} is not used for reading. {advice}"]
 
 
 def _keys(stream: AirbyteStream) -> list[str]:
@@ -275,7 +289,8 @@ def _configured_of(
     mode = METHODS.get(str(wanted).upper())
     if mode is None:
         raise CatalogError(
-            f"catalog: {name}: the replication-method {str(wanted)[:40]!r} is neither {FULL_TABLE} nor {INCREMENTAL}"
+            f"catalog: {name}: there is no replication-method {str(wanted)[:40]!r}. Set it to {FULL_TABLE} or "
+            f"{INCREMENTAL}"
         )
     if mode == SyncMode.incremental and not can:
         raise CatalogError(
@@ -304,7 +319,9 @@ def _configured(entry: Mapping[str, Any]) -> ConfiguredAirbyteStream:
     try:
         configured = ConfiguredAirbyteStreamSerializer.load(dict(entry))
     except Exception as error:
-        raise CatalogError(f"catalog: not a configured stream of the Airbyte protocol: {_short(error)}") from None
+        raise CatalogError(
+            f"catalog: not a configured stream of the Airbyte protocol: {_short(error)}. Make one with --discover"
+        ) from None
     if not isinstance(configured.sync_mode, SyncMode):
         raise CatalogError(f"catalog: {configured.stream.name}: sync_mode must be full_refresh or incremental")
     return configured
@@ -314,7 +331,9 @@ def _airbyte_stream(entry: Mapping[str, Any]) -> AirbyteStream:
     try:
         return AirbyteStreamSerializer.load(dict(entry))
     except Exception as error:
-        raise CatalogError(f"catalog: not a stream of the Airbyte protocol: {_short(error)}") from None
+        raise CatalogError(
+            f"catalog: not a stream of the Airbyte protocol: {_short(error)}. Make one with --discover"
+        ) from None
 
 
 def _short(error: Exception) -> str:
@@ -344,7 +363,8 @@ def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, An
         values = item.get("metadata") if isinstance(item, Mapping) else None
         if not isinstance(breadcrumb, list) or not isinstance(values, Mapping):
             raise CatalogError(
-                f"catalog: an item of the metadata of {_name(entry)!r} has no breadcrumb list or no metadata object"
+                f"catalog: an item of the metadata of {_name(entry)!r} has no breadcrumb list or no metadata object. "
+                "Make one with --discover"
             )
         found[tuple(str(step) for step in breadcrumb)] = values
     return found
