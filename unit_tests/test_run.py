@@ -504,7 +504,7 @@ sys.argv[0] = "source_incident"
 try:
     runpy.run_module("source_incident", run_name="__main__")
 finally:
-    heavy = {"airbyte_cdk", "requests", "pydantic", "source_incident.source"} & set(sys.modules)
+    heavy = {"airbyte_cdk", "requests", "pydantic", "rich", "shtab", "source_incident.source"} & set(sys.modules)
     print("heavy:", *sorted(heavy), file=sys.stderr)
 """
 
