@@ -18,7 +18,7 @@ COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo recording test lint types imports unit integration client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
+.PHONY: help env demo recording test lint types imports unit integration workers-test client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -67,6 +67,11 @@ integration: $(ENV) $(TARGETS)
 
 client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; needs PostgreSQL (Debian: postgresql) and Docker
 	$(RUN)/pytest integration_tests -m clients
+
+workers-test: $(ENV) ## the tests of state, resuming and stopping with 1 to 20 workers
+	for workers in $$(seq 1 20); do \
+		$(RUN)/pytest -q integration_tests/sync/test_state.py integration_tests/sync/test_stopping.py \
+		integration_tests/sync/test_parts.py --workers $$workers || exit 1; done
 
 image: ## the container image
 	docker build --network host --tag $(IMAGE):$(VERSION) .

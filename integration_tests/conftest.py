@@ -25,6 +25,10 @@ SMALL: dict[str, Any] = {
 MakeTap = Callable[..., Tap]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--workers", type=int, help="the num_workers of every tap whose test sets none")
+
+
 @pytest.fixture(params=PROTOCOLS)
 def protocol(request: pytest.FixtureRequest) -> str:
     """airbyte, singer."""
@@ -56,11 +60,13 @@ def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
 
 
 @pytest.fixture
-def tap_of(protocol: str, tmp_path: Path) -> MakeTap:
+def tap_of(protocol: str, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTap:
     """Makes the program for a sandbox: `tap_of(sandbox, **settings)`."""
+    workers = request.config.getoption("workers")
+    usual = {"num_workers": workers} if workers else {}
 
     def make(sandbox: Sandbox, *, speaks: str = protocol, **config: Any) -> Tap:
-        return Tap(speaks, {"api_key": sandbox.key, "endpoint": sandbox.url, **config}, tmp_path)
+        return Tap(speaks, {"api_key": sandbox.key, "endpoint": sandbox.url, **usual, **config}, tmp_path)
 
     return make
 

@@ -40,6 +40,7 @@ STREAMS = (
 )
 # A list asked for incident by incident: read in one seed of three, for its hundreds of requests.
 BY_INCIDENT = "incident_attachments"
+MOST_WORKERS = 20
 MOST_KILLS = 3
 CHURN = 40.0
 
@@ -89,7 +90,7 @@ class Killer:
         random = Random(seed)
         protocol = PROTOCOLS[seed % len(PROTOCOLS)]
         names = [*STREAMS, *([BY_INCIDENT] if seed % 3 == 0 else [])]
-        workers = random.choice((1, 3, 10, 20))
+        workers = 1 + seed % MOST_WORKERS
         tap = Tap(protocol, {**self._config, "num_workers": workers}, self._directory / f"seed-{seed}")
         catalog = self.catalog.of(protocol, names)
         destination = Destination(self.catalog.keys)
@@ -128,7 +129,7 @@ def moving(seed: int, catalog: Catalog, directory: Path) -> Outcome:
     random = Random(seed)
     protocol = PROTOCOLS[seed % len(PROTOCOLS)]
     with Sandbox(process=True, seed=seed, churn=CHURN, incidents=300, updates=600, actions=200, alerts=500) as sandbox:
-        config = {"api_key": sandbox.key, "endpoint": sandbox.url, "num_workers": random.choice((1, 10))}
+        config = {"api_key": sandbox.key, "endpoint": sandbox.url, "num_workers": 1 + seed % MOST_WORKERS}
         tap = Tap(protocol, config, directory / f"moving-{seed}")
         chosen = catalog.of(protocol, STREAMS)
         destination = Destination(catalog.keys)
