@@ -58,3 +58,28 @@ def headings(path: Path) -> set[str]:
             found.add(kept.replace(" ", "-"))
         previous = token
     return found
+
+
+def tables(document: str) -> list[list[dict[str, str]]]:
+    """The tables of a document: for each, its rows, the cells' Markdown by the column's heading."""
+    found: list[list[dict[str, str]]] = []
+    heading: list[str] = []
+    cells: list[str] = []
+    kind = ""
+    for token in tokens(document):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type in ("thead_open", "tbody_open"):
+            kind = token.type
+        elif token.type == "tr_open":
+            cells = []
+        elif token.type == "inline" and token.level > 0 and kind:
+            cells.append(token.content)
+        elif token.type == "tr_close":
+            if kind == "thead_open":
+                heading = cells
+            else:
+                found[-1].append(dict(zip(heading, cells, strict=True)))
+        elif token.type == "table_close":
+            kind = ""
+    return found

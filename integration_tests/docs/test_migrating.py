@@ -1,0 +1,79 @@
+"""What docs/migrating.md says of other connectors is what their catalogs and this one's have."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration_tests.docs.markdown import tables
+from integration_tests.sync.tap import Catalog
+
+GUIDE = "docs/migrating.md"
+# Names of streams, columns, keys and cursors, as that connector's manifest had them in November 2026.
+AIRBYTE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("airbyte_source.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def streams(catalog: Catalog) -> dict[str, dict[str, Any]]:
+    """The streams as the tap's `--discover` has them, by name."""
+    return catalog.singer
+
+
+def named(cell: str) -> list[str]:
+    """What a cell has between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def replication(stream: dict[str, Any]) -> str:
+    if stream["replication_method"] == "FULL_TABLE":
+        return "full table"
+    key = stream.get("replication_key")
+    return f"incremental by `{key}`" if key else "incremental by parent"
+
+
+def test_the_go_taps_tables_are_all_there_with_every_column(
+    reference: Path, streams: dict[str, dict[str, Any]]
+) -> None:
+    theirs = {
+        stream["tap_stream_id"]: stream for stream in json.loads((reference / "discover.json").read_text())["streams"]
+    }
+    rows = tables(GUIDE)[0]
+    assert sorted(named(row["table"])[0] for row in rows) == sorted(theirs)
+    differing = []
+    for row in rows:
+        [name] = named(row["table"])
+        here, there = streams[name], theirs[name]["schema"]["properties"]
+        columns = here["schema"]["properties"]
+        assert set(there) <= set(columns)
+        assert named(row["new columns"]) == sorted(set(columns) - set(there))
+        assert named(row["key"]) == here["key_properties"]
+        assert row["replication here"] == replication(here)
+        differing += [f"{name}.{column}" for column in there if types(columns[column]) != types(there[column])]
+    assert differing == ["incident_roles.required"]
+
+
+def types(column: dict[str, Any]) -> tuple[set[str], str | None]:
+    """A column's types and format."""
+    kinds = column["type"]
+    return {kinds} if isinstance(kinds, str) else set(kinds), column.get("format")
+
+
+def test_airbytes_streams_are_all_there_with_every_column_but_one(streams: dict[str, dict[str, Any]]) -> None:
+    rows = {named(row["its stream"])[0]: row for row in tables(GUIDE)[2]}
+    assert sorted(rows) == sorted(AIRBYTE)
+    lost = []
+    for name, there in AIRBYTE.items():
+        [table] = named(rows[name]["table here"])
+        columns = set(streams[table]["schema"]["properties"])
+        lost += [f"{table}.{column}" for column in there["columns"] if column not in columns]
+        assert named(rows[name]["new columns"]) == sorted(columns - set(there["columns"]))
+        assert named(rows[name]["key"]) == streams[table]["key_properties"]
+        assert rows[name]["replication there"] == (
+            f"incremental by `{there['cursor']}`" if there["cursor"] else "full refresh"
+        )
+        assert rows[name]["here"] == replication(streams[table])
+    assert lost == ["catalog_types.semantic_type"]
