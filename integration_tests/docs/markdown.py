@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -47,6 +48,7 @@ def links(document: str) -> list[str]:
     return [str(link) for link in found if link]
 
 
+@cache
 def headings(path: Path) -> set[str]:
     """The anchors that GitHub makes of a document's headings."""
     found = set()

@@ -1,0 +1,110 @@
+"""The commands of the documents, run one after another in a copy of this repository."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from integration_tests.clients.singer.postgres import cluster, programs
+from integration_tests.conftest import KEY
+from integration_tests.docs.commands import NOT_RUN, commands, run_here
+from integration_tests.docs.markdown import DOCUMENTS, blocks
+from integration_tests.sandbox import Sandbox
+from integration_tests.sync.tap import ROOT, SECONDS, clean_environment
+
+RUN = {"README.md", "deploying.md"}
+Follow = Callable[..., str]
+
+
+def test_what_is_not_run_is_there_and_what_is_there_is_run() -> None:
+    found = list(commands())
+    assert [pattern for pattern in NOT_RUN if not any(command.like(pattern) for command in found)] == []
+    assert {document for document in DOCUMENTS if run_here(document)} == RUN
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_json_of_a_document_is_json(document: str) -> None:
+    for block in blocks(document):
+        if block.language == "json":
+            json.loads(block.text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_make_target_that_a_document_names_is_there(document: str) -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text())) <= set(targets)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
+    """A copy of what git has or would have, with a config for the sandbox."""
+    directory = tmp_path / "checkout"
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        if (ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, directory / name)
+    settings = {"api_key": KEY, "endpoint": shared_sandbox.url}
+    (directory / "config.json").write_text(json.dumps(settings))
+    # a few streams, for speed
+    entries = [{"tap_stream_id": name} for name in ("incidents", "severities", "alerts")]
+    (directory / "few.json").write_text(json.dumps({"streams": entries}))
+    return directory
+
+
+@pytest.fixture
+def follow(checkout: Path, shared_sandbox: Sandbox) -> Follow:
+    """Runs the commands of a document in one shell that ends at the first that fails; gives its output."""
+
+    def run(document: str, *path: Path, **environment: str) -> str:
+        script = "\n".join(command.text for command in run_here(document))
+        given = clean_environment()
+        ran = subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", script],
+            cwd=checkout,
+            env={
+                **given,
+                "PATH": ":".join([*map(str, path), given["PATH"]]),
+                "INCIDENT_API_KEY": KEY,
+                "INCIDENT_ENDPOINT": shared_sandbox.url,
+                "TAP_CATALOG": str(checkout / "few.json"),
+                "PIP_NO_COMPILE": "1",
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * SECONDS,
+        )
+        assert ran.returncode == 0, ran.stderr[-3000:]
+        return ran.stdout
+
+    return run
+
+
+@pytest.mark.clients
+def test_the_readme_leads_to_rows_in_postgresql(follow: Follow, checkout: Path, shared_sandbox: Sandbox) -> None:
+    there = programs()
+    if there is None:
+        pytest.fail("PostgreSQL is needed (Debian: apt-get install postgresql)")
+    with cluster(there) as database:
+        database.lines("CREATE DATABASE warehouse")
+        singer = ROOT / ".venv-singer" / "bin"
+        printed = follow("README.md", there, singer, PGPORT=str(database.port))
+    newest = sorted(shared_sandbox.records("incidents"), key=lambda record: record["created_at"])[-1]
+    assert newest["reference"] in printed
+    assert json.loads((checkout / "state.json").read_text())["bookmarks"]
+
+
+def test_the_recipes_sync_into_duckdb(follow: Follow, checkout: Path) -> None:
+    (checkout / "tap").symlink_to(ROOT / ".venv")
+    (checkout / "target").symlink_to(ROOT / ".venv-targets")
+    follow("deploying.md")
+    assert (checkout / "data" / "incident.duckdb").exists()
+    assert json.loads((checkout / "data" / "state.json").read_text())["bookmarks"]["alerts"]
