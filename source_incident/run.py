@@ -138,7 +138,7 @@ class _Program:
             return _cant_write(error)
         if self._signal:
             # Requests under way may take until their timeout; nobody waits for their answers any more.
-            os._exit(code)
+            _exit(code)
         return code
 
     _signal: int | None = None
@@ -262,7 +262,7 @@ class _Program:
     def _stop_on_signals(self, source: "SourceIncident") -> None:
         def stop(number: int, _frame: FrameType | None) -> None:
             if self._signal:
-                os._exit(128 + number)  # asked twice: at once
+                _exit(128 + number)  # asked twice: at once
             self._signal = number
             source.stop()
 
@@ -312,10 +312,19 @@ def _say(text: str) -> int:
 
 def _quiet_end() -> NoReturn:
     # Python would complain at exit when it flushes what nobody reads.
-    os._exit(BROKEN_PIPE)
+    _exit(BROKEN_PIPE)
 
 
 def _cant_write(error: OSError) -> NoReturn:
     text = f"can't write to stdout: {error.strerror or error}. Put that right, and go on from the last state written"
     print(f"tap-incident: {text}", file=sys.stderr, flush=True)
-    os._exit(RUN_FAILED)
+    _exit(RUN_FAILED)
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process where it is."""
+    if "source_incident.progress" in sys.modules:
+        from source_incident.progress import give_back_terminal
+
+        give_back_terminal()
+    os._exit(code)

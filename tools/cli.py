@@ -43,9 +43,10 @@ tap-incident [COMMAND] [options]
 
 Records, schemas, state, and in Airbyte's protocol the log too, go to stdout; a person's part goes to stderr.
 
-- Where stderr is a terminal and stdout is not, a live display shows the streams that are being read with their records
-  (of how many, where the API tells), their rate, requests, retries, what is left of the rate limit, and the seconds in
-  which requests waited.
+- Where stderr is a terminal and stdout is not, a live display on the terminal's last lines shows the streams that are
+  being read with their records (of how many, where the API tells) and their rate, requests, retries, what is left of
+  the rate limit, and the seconds in which requests waited. The log, and what a target prints, goes above it. After
+  `kill -9` the last lines stay apart: `reset` gives them back.
 - Elsewhere the log gets a line for each stream that is being read, every 30 seconds.
 - `--no-progress` turns both off.
 - At the end, one line of the log sums up: `Summary: 46 of 48 streams finished, 2 left out; 12,345 records; 579

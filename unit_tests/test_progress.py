@@ -1,10 +1,14 @@
 """How far a sync is: what is counted, and where and how often it is shown."""
 
+import fcntl
 import io
 import logging
 import os
 import pty
+import re
+import struct
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from source_incident.api import Client
-from source_incident.progress import Tally, live, log_lines
+from source_incident.progress import Tally, give_back_terminal, live, log_lines
 from source_incident.sync import Checkpoint, Expected, Failed, Finished, LeftOut, Records, Started
 
 LIMITS = {"X-RateLimit-Limit": "1200, 1200;window=1e9", "X-RateLimit-Remaining": "1100"}
@@ -75,7 +79,7 @@ def test_the_rate_limit_is_told_once_the_api_said_it(client: Client) -> None:
     tally = Tally(client, 1)
     assert tally.limit() == ""
     client.pace.answered("/v2/users", LIMITS)
-    assert tally.limit() == "1,100 requests left of the rate limit"
+    assert tally.limit() == "; 1,100 left of the rate limit"
 
 
 def test_the_log_has_a_line_for_each_stream_under_way_every_so_often(
@@ -125,7 +129,7 @@ def test_a_log_that_nobody_reads_any_more_ends_the_lines_without_a_word(
 
 
 @pytest.mark.parametrize("stays", [True, False])
-def test_a_terminal_shows_the_streams_under_way_and_the_totals(
+def test_a_terminal_shows_the_totals_and_the_streams_under_way_on_its_last_lines(
     client: Client, monkeypatch: pytest.MonkeyPatch, stays: bool
 ) -> None:
     tally = Tally(client, 60)
@@ -133,31 +137,68 @@ def test_a_terminal_shows_the_streams_under_way_and_the_totals(
     some(tally)
     for number in range(40):
         tally.take(Started(f"one_of_many_{number}"))
-    terminal = Terminal(monkeypatch)
+    terminal = Terminal(monkeypatch, lines=24)
     with live(tally, stays=stays):
         print("a line of the log", file=sys.stderr)
-        wait_for(lambda: "rate limit" in terminal.shown)
+        wait_for(lambda: "more" in terminal.shown)
     shown = terminal.end()
-    for part in ("1,250 of 5,000", "1 of 60 streams finished", "1,100 requests left of the rate limit"):
-        assert part in shown
-    assert "a line of the log\r\n" in shown, "it is whole, above the display"
-    assert "and 22 more" in shown, "what has no room is counted"
-    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is there again"
-    assert ("\x1b[2K" in shown.rpartition("left of the rate limit")[2]) != stays
+    assert "a line of the log\r\n" in shown
+    drawn, _, end = shown.partition("\x1b8")[2].partition("\x1b8")
+    assert "\x1b[1;16r" in shown, "eight lines of 24 do not scroll"
+    lines = re.sub(r"\x1b\[[\d;]*m", "", drawn).split("\x1b[2K")[1:]
+    assert len(lines) == 8
+    assert lines[0].rstrip() == "1 of 60 streams finished, 1 failed, 1 left out; 1,301 records"
+    assert "; 1,100 left of the rate limit" in lines[1]
+    assert lines[2].split()[:4] == ["incidents", "1,250", "of", "5,000"]
+    assert lines[-1].rstrip() == "and 37 more", "what has no room is counted"
+    _, given_back, after = end.rpartition("\x1b7\x1b[r\x1b[17;1H\x1b[J\x1b8")
+    assert given_back
+    assert after.startswith("1 of 60 streams finished") == stays
+
+
+def test_a_terminal_that_changes_its_size_is_divided_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(monkeypatch, lines=24)
+    with live(Tally(client, 1), stays=False):
+        wait_for(lambda: "\x1b[1;16r" in terminal.shown)
+        terminal.resize(60)
+        wait_for(lambda: "\x1b[1;48r" in terminal.shown)
+    assert "\x1b[r\x1b[49;1H\x1b[J" in terminal.end()
+
+
+@pytest.mark.parametrize("lines", [0, 8])
+def test_a_terminal_without_room_is_left_alone(client: Client, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
+    terminal = Terminal(monkeypatch, lines=lines)
+    with live(Tally(client, 1), stays=False):
+        time.sleep(0.6)
+    assert terminal.end() == ""
+
+
+def test_whoever_ends_the_process_gives_the_terminal_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(monkeypatch, lines=24)
+    with live(Tally(client, 1), stays=False):
+        wait_for(lambda: "1 stream" in terminal.shown)
+        give_back_terminal()
+        wait_for(lambda: "\x1b[r" in terminal.shown)
+    assert terminal.end().count("\x1b[r") == 1
 
 
 class Terminal:
-    """A terminal of 24 lines as stderr; `shown` is all that was written to it."""
+    """A terminal as stderr; `shown` is all that was written to it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
         self._ours, theirs = pty.openpty()
+        self.resize(lines)
         self.stderr = os.fdopen(theirs, "w", buffering=1)
-        for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "24"}.items():
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("TERM", "xterm")
+        for name in ("COLUMNS", "LINES"):
+            monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr("sys.stderr", self.stderr)
         self.shown = ""
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
+
+    def resize(self, lines: int) -> None:
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 100, 0, 0))
 
     def _read(self) -> None:
         while True:

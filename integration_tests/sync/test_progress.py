@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import struct
 import subprocess
+import termios
 import threading
 from collections.abc import Callable
 
@@ -25,6 +28,7 @@ SUMMARY = re.compile(
 def at_a_terminal(tap: Tap, *arguments: str, **environment: str) -> tuple[Run, str]:
     """Runs the program with a terminal as its stderr: the run, and all that the terminal got."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
     shown: list[bytes] = []
 
     def read() -> None:
@@ -39,7 +43,7 @@ def at_a_terminal(tap: Tap, *arguments: str, **environment: str) -> tuple[Run, s
     done = subprocess.run(
         [*PROGRAM, *arguments],
         cwd=ROOT,
-        env={**clean_environment(), "TERM": "xterm", "COLUMNS": "120", "LINES": "30", **environment},
+        env={**clean_environment(), "TERM": "xterm", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=theirs,
@@ -60,7 +64,7 @@ def test_a_terminal_shows_the_sync_and_whole_lines_of_the_log(new_sandbox: Start
     assert counts > 500
     assert "left of the rate limit" in shown
     assert re.search(r"incidents +0 of \d+ +0/s", shown)
-    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l"), "the cursor is there again"
+    assert shown.rindex("\x1b[r") > shown.rindex("\x1b[1;20r"), "the terminal scrolls as before"
     (summary,) = SUMMARY.findall(run.log)
     assert int(summary[2].replace(",", "")) == counts
     assert int(summary[3].replace(",", "")) == sandbox.requests()["total"]
