@@ -338,7 +338,7 @@ class Client:
         kind = UnexpectedAnswerError if isinstance(error, UnexpectedAnswerError) else TransientError
         report = ", and report it if it stays" if kind is UnexpectedAnswerError else ""
         return kind(
-            f"GET {where}: {error.message}; given up after {max(tries, 1)} tries{support}. Run the sync again later"
+            f"GET {where}: {error.message}; given up after {_tries(max(tries, 1))}{support}. Run the sync again later"
             f"{report}",
             status=error.status,
             request_id=error.request_id,
@@ -380,6 +380,10 @@ class Client:
         """What shares a limit: the endpoint, whatever ids are in its path."""
         segments = urlsplit(request.path_url).path.removeprefix(self._prefix).split("/")
         return "/".join([*segments[:3], *("*" for _ in segments[3:])])
+
+
+def _tries(count: int) -> str:
+    return "1 try" if count == 1 else f"{count} tries"
 
 
 class _Stopwatch:
