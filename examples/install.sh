@@ -9,7 +9,9 @@ set -euo pipefail
 root=$(dirname "$0")/..
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 python3 -m venv tap
+python3 -m venv --without-pip target
+tap/bin/pip --python target/bin/python install --quiet --no-deps --require-hashes \
+  -r "${1:-$root/requirements-targets.lock}" &
 tap/bin/pip install --quiet --no-deps --require-hashes -r "$root/requirements.lock"
 tap/bin/pip install --quiet --no-deps "$root"
-python3 -m venv target
-target/bin/pip install --quiet --no-deps --require-hashes -r "${1:-$root/requirements-targets.lock}"
+wait $!
