@@ -16,6 +16,8 @@ SUPPLY := .venv-supply/.made
 RUN := .venv/bin
 COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# Each file's tests stay together: they share what they set up.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo recording test lint types imports unit integration workers-test client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
@@ -60,13 +62,13 @@ imports: $(ENV)
 	$(RUN)/lint-imports
 
 unit: $(ENV)
-	$(RUN)/pytest unit_tests
+	$(RUN)/pytest $(SIDE_BY_SIDE) unit_tests
 
 integration: $(ENV) $(TARGETS)
-	$(RUN)/pytest integration_tests -m "not container and not clients"
+	$(RUN)/pytest $(SIDE_BY_SIDE) integration_tests -m "not container and not clients"
 
 client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; needs PostgreSQL (Debian: postgresql) and Docker
-	$(RUN)/pytest integration_tests -m clients
+	$(RUN)/pytest $(SIDE_BY_SIDE) integration_tests -m clients
 
 workers-test: $(ENV) ## the tests of state, resuming and stopping with 1 to 20 workers
 	for workers in $$(seq 1 20); do \

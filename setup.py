@@ -65,6 +65,7 @@ setup(
             "mypy>=1.18",
             "pytest>=8.4",
             "pytest-timeout>=2.4",
+            "pytest-xdist>=3.8",
             "PyYAML>=6.0.1",
             "ruff>=0.14",
             "starlette>=0.48",
