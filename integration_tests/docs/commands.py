@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -34,7 +35,7 @@ ELSEWHERE = {"docs/cli.md": "integration_tests/clients/test_command_line.py"}
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a document, its continued lines included."""
+    """A command of a document, all its lines."""
 
     text: str
     document: str
@@ -58,11 +59,20 @@ def _of(text: str, document: str, line: int) -> Iterator[Command]:
     begun: list[str] = []
     for number, row in enumerate(text.splitlines(), line + 1):
         begun.append(row.removeprefix("$ "))
-        if not row.endswith("\\"):
-            whole = "\n".join(begun)
+        whole = "\n".join(begun)
+        if _is_complete(whole):
             if whole.strip():
                 yield Command(whole, document, number + 1 - len(begun))
             begun = []
+
+
+def _is_complete(text: str) -> bool:
+    """Whether a shell would wait for no further line."""
+    try:
+        shlex.split(text, comments=True)
+    except ValueError:
+        return False
+    return not text.endswith("\\")
 
 
 def run_here(document: str) -> list[Command]:

@@ -134,6 +134,14 @@ def test_terraforms_file_names_this_connector_its_settings_and_its_streams(run: 
     assert {stream["name"] for stream in resources["airbyte_connection"]["configurations"]["streams"]} <= names
 
 
+def test_airbytes_chart_gives_a_sync_the_memory_that_the_connector_keeps_to() -> None:
+    """The keys are those of the chart's version 2; the container tests hold the connector to 256 MB."""
+    values = yaml.safe_load((EXAMPLES / "airbyte" / "values.yaml").read_text())["global"]
+    assert values["jobs"]["kube"]["mainContainerImagePullSecret"] in (ROOT / "deploying.md").read_text()
+    memory = values["workloads"]["resources"]["mainContainer"]["memory"]
+    assert {int(size.removesuffix("Mi")) >= 256 for size in memory.values()} == {True}
+
+
 @pytest.mark.clients
 def test_dagster_materializes_the_asset_and_shows_its_state(run: Run, tmp_path: Path) -> None:
     path = f"{ROOT / '.venv/bin'}:{ROOT / '.venv-targets/bin'}:{os.environ['PATH']}"
