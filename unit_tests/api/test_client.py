@@ -613,10 +613,10 @@ def test_seconds_in_which_several_requests_wait_count_once(make: Make) -> None:
         for thread in waiting:
             thread.start()
         time.sleep(0.25)
-        assert 0.1 < client.waited < 0.5, "what goes on counts already"
+        assert client.waited > 0.1, "what goes on counts already"
         for thread in waiting:
             thread.join()
-    assert 0.4 < client.waited < 1
+    assert 0.4 < client.waited < 2, "one after the other they waited 2.5"
 
 
 def test_after_stop_no_request_is_made(make: Make) -> None:
