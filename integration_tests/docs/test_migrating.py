@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from integration_tests.conftest import KEY
 from integration_tests.docs.markdown import tables
-from integration_tests.sync.tap import Catalog
+from integration_tests.sandbox import Sandbox
+from integration_tests.sync.tap import SINGER, Catalog, Tap
 
 GUIDE = "docs/migrating.md"
 # Names of streams, columns, keys and cursors, as that connector's manifest had them in November 2026.
@@ -54,6 +56,20 @@ def test_the_go_taps_tables_are_all_there_with_every_column(
         assert row["replication here"] == replication(here)
         differing += [f"{name}.{column}" for column in there if types(columns[column]) != types(there[column])]
     assert differing == ["incident_roles.required"]
+
+
+def test_the_go_taps_own_state_is_taken_as_it_is(shared_sandbox: Sandbox, catalog: Catalog, tmp_path: Path) -> None:
+    """The form that its repository has under Unreleased, November 2026."""
+    tap = Tap(SINGER, {"api_key": KEY, "endpoint": shared_sandbox.url}, tmp_path)
+    chosen = catalog.of(SINGER, ["follow_ups"])
+    everything = tap.read(chosen).ok().records["follow_ups"]
+    newest = max(record["updated_at"] for record in everything)
+    state = {
+        "bookmarks": {"follow_ups": {"updated_at": newest[:19] + "Z"}, "actions": {"updated_at": newest[:19] + "Z"}}
+    }
+    changed = tap.read(chosen, state).ok().records["follow_ups"]
+    assert newest in {record["updated_at"] for record in changed}
+    assert len(changed) < len(everything)
 
 
 def types(column: dict[str, Any]) -> tuple[set[str], str | None]:
