@@ -42,8 +42,8 @@ class Cluster:
             env={**os.environ, **self.environment, "PGCLIENTENCODING": "UTF8"},
             capture_output=True,
             timeout=SECONDS,
-            check=True,
         )
+        assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().split("\n")[:-1]
 
     def tables(self, schema: str) -> set[str]:
