@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from integration_tests.conftest import MakeTap
 from integration_tests.sandbox import Sandbox
+from integration_tests.sync.tap import Catalog
 
 
 def run(config: dict[str, object], folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> tuple[int, str]:
@@ -56,3 +59,15 @@ def test_a_path_that_is_not_the_api_is_no_empty_success(shared_sandbox: Sandbox,
     code, said = run({"api_key": shared_sandbox.key, "endpoint": f"{shared_sandbox.url}/elsewhere"}, tmp_path)
     assert code != 0
     assert "no stream could be read" in said
+
+
+def test_what_was_read_before_a_page_that_fails_is_handed_out(
+    new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """Page 2 fails while page 1 still waits for its incidents' updates: the state says where page 2 is."""
+    fault = ["status:status=500,path=/v2/incidents,query=after=", "stall:path=/v2/incident_updates,seconds=0.5,nth=1-3"]
+    sandbox = new_sandbox(incidents=320, updates=350, fault=fault)
+    run = tap_of(sandbox, max_retries=0).read(catalog.of(protocol, ["incidents"]))
+    assert run.code == 1
+    assert run.counts["incidents"] > 200
+    assert "resume" in json.dumps(run.states["incidents"])

@@ -273,6 +273,10 @@ class Sync:
                 if len(ahead) >= PAGES_AHEAD:
                     await ahead.pop(0)
             await together([*ahead, *divided])
+        except ApiError:
+            # The pages before it were read: they are handed out, and the next sync goes on after them.
+            await asyncio.gather(*ahead, return_exceptions=True)
+            raise
         finally:
             for task in (*ahead, *divided):
                 task.cancel()
