@@ -78,16 +78,15 @@ class Output:
         with self._lock:
             self._stream.flush()
 
-    def failed(self, text: str, *, usable: bool) -> None:
+    def failed(self, text: str, failure: FailureType = FailureType.system_error) -> None:
         """Says in one line why the run ends.
 
         Args:
             text: the line.
-            usable: what the user gave could be used, the run failed all the same.
+            failure: what the platform makes of it.
         """
         text = self.scrub(_whole(" ".join(text.split())))
         if not self._singer:
-            failure = FailureType.system_error if usable else FailureType.config_error
             traced = AirbyteTracedException(message=text, internal_message=text, failure_type=failure)
             self.message(traced.as_airbyte_message())
         print(f"tap-incident: {text}", file=sys.stderr)

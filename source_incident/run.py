@@ -90,6 +90,7 @@ class _Program:
         self._out = Output(singer=args.singer, debug=args.debug)
 
     def run(self) -> int:
+        from airbyte_cdk.models import FailureType
         from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
         from source_incident.api import ApiError
@@ -105,14 +106,14 @@ class _Program:
             commands = {"init": self._init, "check": self._check, "discover": self._discover, "read": self._read}
             code = commands[self._args.command](given)
         except (ConfigError, CatalogError, StateFormatError) as error:
-            self._out.failed(str(error), usable=False)
+            self._out.failed(str(error), FailureType.config_error)
             code = NOT_USABLE
         except AirbyteTracedException as error:
             unusable = str(error.message).startswith(("config:", "catalog:", "state:"))
-            self._out.failed(str(error.message), usable=not unusable)
+            self._out.failed(str(error.message), error.failure_type)
             code = NOT_USABLE if unusable else RUN_FAILED
         except ApiError as error:
-            self._out.failed(str(error), usable=True)
+            self._out.failed(str(error))
             code = RUN_FAILED
         except Interrupted:
             code = 128 + (self._signal or signal.SIGTERM)
@@ -125,10 +126,7 @@ class _Program:
             return _cant_write(error)
         except Exception as error:
             self._out.logger.debug("unexpected", exc_info=True)
-            self._out.failed(
-                f"the connector failed, please report it: {type(error).__name__}: {error}",
-                usable=True,
-            )
+            self._out.failed(f"the connector failed, please report it: {type(error).__name__}: {error}")
             code = RUN_FAILED
         try:
             self._out.flush()
@@ -161,7 +159,7 @@ class _Program:
             self._out.message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
             return 0
         if failed:
-            self._out.failed(str(status.message), usable=True)
+            self._out.failed(str(status.message))
             return RUN_FAILED
         self._out.logger.info("The key works")
         return 0

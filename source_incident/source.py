@@ -79,6 +79,8 @@ T = TypeVar("T")
 NO_CURSOR_STATE = {"__ab_no_cursor_state_message": True}
 # A check answers while somebody waits: it tries again less often than a sync.
 CHECK_RETRIES = 2
+# What the platform is told of a run whose streams failed for several reasons.
+GRAVEST_FIRST = (FailureType.system_error, FailureType.config_error, FailureType.transient_error)
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ class SourceIncident(AbstractSource):
         selected = self._selection(parsed, streams, catalog, state or [])
         descriptors = {item.stream.name: item.stream for item in catalog.streams}
         counts: Counter[str] = Counter()
-        failed: list[str] = []
+        failed: dict[str, FailureType] = {}
         left_out: dict[str, str] = {}
         common: ApiError | None = None
         tally = Tally(client, len(selected))
@@ -292,7 +294,7 @@ class SourceIncident(AbstractSource):
                         left_out[name] = event.reason
                         logger.warning("%s is left out: %s", name, event.reason)
                     case Failed():
-                        failed.append(name)
+                        failed[name] = _failure_type(event.error)
                         logger.debug("%s failed", name, exc_info=event.error)
                         yield status_message(descriptors[name], AirbyteStreamStatus.INCOMPLETE)
                         if isinstance(event.error, AuthenticationError | UnreachableError):
@@ -314,10 +316,9 @@ class SourceIncident(AbstractSource):
                 f"{next(iter(left_out.values()))}"
             )
         if failed:
-            # The platform takes the exit code; what is wrong with each stream has been told by its own trace.
             raise AirbyteTracedException(
                 message=f"These streams could not be read: {', '.join(failed)}. What is wrong with each is told above",
-                failure_type=FailureType.config_error,
+                failure_type=next(kind for kind in GRAVEST_FIRST if kind in failed.values()),
             )
 
     def _streams(self, config: Config, client: Client | None = None) -> dict[str, IncidentStream]:
