@@ -287,7 +287,7 @@ class Client:
         status = response.status_code
         try:
             parsed = _parsed(content)
-        except UnexpectedAnswerError:
+        except TransientError:
             parsed = None
         body = ErrorBody.of(parsed, self.scrub)
         said = body.message or body.code or ""
@@ -425,7 +425,7 @@ def _parsed(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
-        raise UnexpectedAnswerError("the answer is not whole JSON") from None
+        raise TransientError("the answer is not whole JSON") from None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
@@ -477,7 +477,11 @@ def _reason(error: Exception, timeout: float) -> str:
         return "the TLS connection failed"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy refused the connection"
+    if isinstance(error, urllib3.exceptions.DecodeError):
+        return "it can't be decompressed"
     text = str(error)
+    if "IncompleteRead" in text:
+        return "it ended too early"
     for known in (
         "Connection refused",
         "Connection reset",

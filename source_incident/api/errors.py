@@ -61,11 +61,11 @@ class RequestError(ApiError):
 
 
 class UnexpectedAnswerError(ApiError):
-    """The answer is not what the API's contract says: not JSON, of another shape, a page that comes again."""
+    """The answer is not what the API's contract says: of another shape, a page that comes again."""
 
 
 class TransientError(ApiError):
-    """A passing fault that did not pass within the retries: 429, 5xx, a broken connection, a timeout."""
+    """A passing fault that did not pass within the retries: 429, 5xx, a broken connection, a timeout, half a body."""
 
 
 class UnreachableError(TransientError):

@@ -448,15 +448,15 @@ def test_a_broken_answer_is_tried_again(make: Make, broken: Any) -> None:
         make(server, max_retries=1).get("/v2/things")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"<html>502</html>", b"[]", b"null", b"1", b'"text"', b'{"a": 1', b'{"a": 1} x', b"\xff\xfe{\x00}\x00"],
-)  # fmt: skip
+NOT_JSON = (b"", b"<html>502</html>", b'{"a": 1', b'{"a": 1} x', b"\xff\xfe{\x00}\x00")
+
+
+@pytest.mark.parametrize("content", [*NOT_JSON, b"[]", b"null", b"1", b'"text"'])
 def test_a_body_that_is_no_json_object_is_tried_again_then_told(make: Make, content: bytes) -> None:
     with ScriptedServer(answer(content=content), answer({"ok": 1}), *[answer(content=content)] * 4) as server:
         client = make(server)
         assert client.get("/v2/things").body == {"ok": 1}
-        error = failing(client, UnexpectedAnswerError)
+        error = failing(client, TransientError if content in NOT_JSON else UnexpectedAnswerError)
     assert "given up after 4 tries" in error.message
 
 
