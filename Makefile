@@ -20,7 +20,7 @@ COMPILE := $(RUN)/uv pip compile -q --universal --python-version 3.11 --generate
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo recording test lint types imports unit integration workers-test client-test image container-test container-memory bench audit licences version notes dist release lock schemas docs contract
+.PHONY: help env demo recording test lint types imports unit integration workers-test client-test image container-test container-memory bench reliability soak audit licences version notes dist release lock schemas docs contract
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'
@@ -83,6 +83,12 @@ container-test: $(ENV) $(TARGETS) .venv-examples/.made ## build the image and dr
 
 container-memory: $(ENV) $(TARGETS) ## a million alerts read by the image with 256 MB of memory
 	CONTAINER_ALERTS=1000000 $(RUN)/pytest integration_tests/container -m container -k memory --timeout 1800
+
+reliability: $(ENV) ## the tables of docs/reliability.md, from the tests of every fault
+	RELIABILITY=write $(RUN)/pytest integration_tests/faults
+
+soak: $(ENV) ## every fault at once for thousands of requests, then what the destination lacks; takes half an hour
+	$(RUN)/python -m integration_tests.soak.faults
 
 bench: $(ENV) ## how close the connector comes to what the API and the machine allow; takes a quarter of an hour
 	$(RUN)/python -m benchmarks
