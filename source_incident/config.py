@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -282,19 +281,19 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
     Args:
         path: the file.
         what: what it is for the user: config, catalog or state.
-        most_bytes: a larger file is refused before it is read.
+        most_bytes: of a larger file, or a pipe that goes on, no more than that is read.
 
     Raises:
         ConfigError: it can't be read, is too large, or is not JSON in UTF-8.
     """
     try:
-        file = Path(path)
-        if file.is_file() and file.stat().st_size > most_bytes:
-            raise ConfigError(f"{what} {path}: larger than {most_bytes:,} bytes, is it the right file?")
-        content = file.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read(most_bytes + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{what} {path}: can't be read: {reason}. {ADVICE[what]}") from None
+    if len(content) > most_bytes:
+        raise ConfigError(f"{what} {path}: larger than {most_bytes:,} bytes, is it the right file?")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ConfigError(f"{what} {path}: is in UTF-16, save it as UTF-8")
     try:

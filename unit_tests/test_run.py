@@ -327,6 +327,54 @@ def test_a_file_that_is_not_there_is_one_line(
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("what", ["config", "catalog", "state"])
+@pytest.mark.parametrize("kind", ["100 MB", "endless", "not for us", "a circle of links", "UTF-16 without a mark"])
+def test_a_file_that_cannot_be_read_whole_is_one_line(
+    program: Program, config: Path, tmp_path: Path, what: str, kind: str
+) -> None:
+    path = tmp_path / "given.json"
+    if kind == "100 MB":
+        with path.open("wb") as file:
+            file.truncate(100_000_000)
+    elif kind == "endless":
+        path.symlink_to("/dev/zero")
+    elif kind == "a circle of links":
+        path.symlink_to(path)
+    elif kind == "not for us":
+        if os.geteuid() == 0:
+            pytest.skip("root may read everything")
+        write(path, {})
+        path.chmod(0)
+    else:
+        write(path, '{"api_key": "x"}'.encode("utf-16-le"))
+    arguments = {"config": config, what: path}
+    result = program("read", *(part for flag, path in arguments.items() for part in (f"--{flag}", path)))
+    assert result.code == 2
+    assert result.err.startswith(f"tap-incident: {what} {path}: ")
+    assert result.err.count("\n") == 1
+    assert {line["type"] for line in result.lines} <= {"LOG", "TRACE"}
+
+
+@pytest.mark.parametrize("what", ["config", "catalog", "state"])
+def test_a_mark_at_the_beginning_and_a_pipe_are_no_fault(
+    program: Program, config: Path, tmp_path: Path, what: str
+) -> None:
+    files = {
+        "config": config,
+        "catalog": write(tmp_path / "catalog.json", catalog("severities")),
+        "state": write(tmp_path / "state.json", {"bookmarks": {}}),
+    }
+    marked = b"\xef\xbb\xbf" + files[what].read_bytes()
+    pipe, fill = os.pipe()
+    os.write(fill, marked)
+    os.close(fill)
+    arguments = [part for name, path in {**files, what: f"/dev/fd/{pipe}"}.items() for part in (f"--{name}", path)]
+    result = program("read", *arguments)
+    os.close(pipe)
+    assert result.code == 0
+    assert sum(line["type"] == "RECORD" for line in result.lines) == 2
+
+
 @pytest.mark.parametrize(
     "line", ["write", "read --what", "--discover --test", "--format json", "--config", "spec --catalog"]
 )
@@ -476,6 +524,52 @@ def test_any_json_is_read_or_refused_in_one_line(
     result = program(*(["--singer"] if singer else []), "read", "--config", config, *arguments)
     assert result.code in (0, 2)
     assert "please report" not in result.err
+    for line in result.lines:
+        assert line["type"] in ("RECORD", "STATE", "SCHEMA", "LOG", "TRACE")
+
+
+def mutated(draw: st.DrawFn, value: Any, depth: int) -> Any:
+    """The value with something in it replaced, taken out or doubled."""
+    if depth and isinstance(value, dict) and value:
+        key = draw(st.sampled_from(sorted(value)))
+        change = draw(st.sampled_from(["inner", "gone", "other"]))
+        rest = {name: inner for name, inner in value.items() if name != key}
+        if change == "gone":
+            return rest
+        return {**rest, key: mutated(draw, value[key], depth - 1) if change == "inner" else draw(json_values)}
+    if depth and isinstance(value, list) and value:
+        place = draw(st.integers(0, len(value) - 1))
+        change = draw(st.sampled_from(["inner", "gone", "doubled"]))
+        new = {"inner": [mutated(draw, value[place], depth - 1)], "gone": [], "doubled": [value[place]] * 2}[change]
+        return [*value[:place], *new, *value[place + 1 :]]
+    return draw(json_values)
+
+
+@st.composite
+def mutated_pages(draw: st.DrawFn) -> Any:
+    """A page of incidents, with nested rows, as it should be but for one place."""
+    incident = {
+        "id": "01I",
+        "mode": "standard",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "incident_status": {"category": "live"},
+        "custom_field_entries": [{"custom_field": {"id": "01F"}, "values": []}],
+    }
+    page = {"incidents": [incident, {**incident, "id": "01J"}], "pagination_meta": {"after": None, "page_size": 250}}
+    return mutated(draw, page, draw(st.integers(0, 5)))
+
+
+@given(mutated_pages(), st.booleans())
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_any_answer_is_read_or_told_in_one_line(
+    program: Program, config: Path, tmp_path: Path, server: ScriptedServer, page: Any, singer: bool
+) -> None:
+    kept = write(tmp_path / "catalog.json", catalog("incidents", mode=SyncMode.incremental))
+    server.add(answer(page))
+    result = program(*(["--singer"] if singer else []), "read", "--config", config, "--catalog", kept)
+    assert result.code in (0, 1)
+    for text in ("please report it (", "the connector failed"):
+        assert text not in result.out + result.err
     for line in result.lines:
         assert line["type"] in ("RECORD", "STATE", "SCHEMA", "LOG", "TRACE")
 

@@ -306,7 +306,8 @@ async def _huge(strike: Strike) -> bool:
         piece = blank[: min(left, len(blank))]
         left -= len(piece)
         await strike.send({"type": "http.response.body", "body": piece, "more_body": True})
-    await strike.send({"type": "http.response.body", "body": b""})
+    if not left:
+        await strike.send({"type": "http.response.body", "body": b""})
     return True
 
 
