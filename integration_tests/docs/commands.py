@@ -16,6 +16,7 @@ NOT_RUN = {
     "tap-incident --init": "it asks on a terminal: integration_tests/sync/test_init.py answers it on one",
     "examples/install.sh": "the README's runs, with another target",
     "make demo": "integration_tests/test_demo.py runs what it runs",
+    "make test": "it is what runs these tests",
     "make image": "container/conftest.py builds the image the same way",
     "docker build *": "container/test_sync_image.py builds it the same way",
     "docker tag *": "needs a registry",
