@@ -272,7 +272,7 @@ def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, content: bytes, sa
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_: Path) -> bytes:
+    def denied(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     for path, said in ((tmp_path / "none.json", "No such file"), (tmp_path, "Is a directory"), ("a\0b", "null")):
@@ -280,7 +280,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pyt
             load(str(path), {})
         told(caught.value)
     path = write(tmp_path, b"{}")
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr("builtins.open", denied)
     with pytest.raises(ConfigError, match="Permission denied") as caught:
         load(path, {})
     told(caught.value)
