@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
+
 from integration_tests.conftest import MakeTap
 from integration_tests.sandbox import Sandbox
 from integration_tests.sandbox.contract import Contract
-from integration_tests.sync.tap import AIRBYTE, Catalog
+from integration_tests.sync.account import Account
+from integration_tests.sync.compare import differences
+from integration_tests.sync.tap import AIRBYTE, Catalog, Destination
 from source_incident.streams import STREAMS
 from tools.docs import scopes
 from tools.schemas import stream_name
@@ -81,3 +85,34 @@ def test_check_does_not_fail_for_a_list_that_cannot_be_asked(
     (line,) = [line for line in run.log.splitlines() if "workflows" in line]
     assert "500" in line
     assert "left out" not in line
+
+
+@pytest.mark.parametrize(
+    ("path", "nth"), [("/v3/actions", "2-"), ("/v2/incident_updates", "3-"), ("/v1/incident_attachments", "30-")]
+)
+def test_a_refusal_in_the_middle_of_a_nested_list_never_empties_the_column(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, path: str, nth: str
+) -> None:
+    sandbox = new_sandbox(incidents=300, actions=600, updates=900, fault=[f"403:path={path},nth={nth}"])
+    chosen = catalog.of(protocol, ["incidents", "severities"])
+    refused = tap_of(sandbox).read(chosen)
+    assert refused.code == 1
+    assert "lacks" in refused.log
+    assert refused.counts["severities"] == 4
+    sandbox.config(fault=[])
+    destination = Destination(catalog.keys)
+    destination.load(refused)
+    found = differences(destination, Account(sandbox).of(["incidents"]))
+    assert [line for line in found if not line.endswith(": missing")] == []
+    destination.load(tap_of(sandbox).read(chosen, refused.state).ok())
+    assert not list(differences(destination, Account(sandbox).of(["incidents", "severities"])))
+
+
+def test_a_refused_nested_list_leaves_its_column_empty(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    sandbox = new_sandbox(incidents=60, forbid=["attachments.view"])
+    run = tap_of(sandbox).read(catalog.of(protocol, ["incidents"])).ok()
+    assert {record["attachments"] for record in run.records["incidents"]} == {None}
+    assert any(record["updates"] for record in run.records["incidents"])
+    assert len([line for line in run.log.splitlines() if "the nested column attachments stays empty" in line]) == 1

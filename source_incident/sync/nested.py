@@ -99,6 +99,8 @@ class NestedColumns:
         }
         self._known = selected.progress.nested_pages if selected and selected.progress else {}
         self._whole: dict[str, NestedRows] = {}
+        self._answered: set[str] = set()
+        self._refused: dict[str, ForbiddenError] = {}
         self._decided = False
 
     def pages(self) -> Mapping[str, int]:
@@ -137,6 +139,8 @@ class NestedColumns:
             return asked
         for column, rows in list(self._whole.items()):
             await rows.complete.wait()
+            if rows.pages:
+                self._readable(column)
             if rows.error:
                 self._unreadable(column, rows.error)
         if all(column in self._whole for column in self._columns):
@@ -160,6 +164,7 @@ class NestedColumns:
             rows: list[Record] = []
             try:
                 rows = await self._reader.collect(stream, self._slice(stream, record))
+                self._readable(column)
                 asked.setdefault(id(record), {})[stream.name] = rows
             except NotFoundError:
                 pass  # the incident is gone by now; what was read of it stays true
@@ -196,9 +201,19 @@ class NestedColumns:
         else:
             rows.done()
 
+    def _readable(self, column: str) -> None:
+        """A column answered: that the key may not read it, as was said before, was no true word."""
+        self._answered.add(column)
+        if column in self._refused:
+            raise self._refused[column]
+
     def _unreadable(self, column: str, error: Exception) -> None:
-        """A column that the key may not read stays null, said once; any other failure is the stream's."""
-        if not isinstance(error, ForbiddenError):
+        """A column that the key may not read stays null, said once; any other failure is the stream's.
+
+        So is a refusal in the middle: some records would come with the column, and some without.
+        """
+        if not isinstance(error, ForbiddenError) or column in self._answered:
             raise error
+        self._refused[column] = error
         if self._columns.pop(column, None):
             logger.warning("%s: the nested column %s stays empty: %s", self._tree.stream.name, column, error.message)
