@@ -23,12 +23,18 @@ from .protocol import Protocol
 _START = 20.0
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 picks a free one."""
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that holds a port; 0 picks a free one. Until it listens, connections are refused."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((host, port))
+    return sock
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 picks a free one."""
+    sock = bound(host, port)
     sock.listen(1024)
     return sock
 
@@ -50,10 +56,13 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        self._listening_again = asyncio.create_task(self._listen_again(host, port, seconds))
+        # Held meanwhile, so that no other sandbox gets the port.
+        held = bound(host, port)
+        self._listening_again = asyncio.create_task(self._listen_again(held, seconds))
 
-    async def _listen_again(self, host: str, port: int, seconds: float) -> None:
+    async def _listen_again(self, held: socket.socket, seconds: float) -> None:
         await asyncio.sleep(seconds)
+        held.listen(1024)
         self.servers = [
             await asyncio.get_running_loop().create_server(
                 lambda: Protocol(
@@ -61,7 +70,7 @@ class Server(uvicorn.Server):
                     server_state=self.server_state,
                     app_state=self.lifespan.state,
                 ),
-                sock=listen(host, port),
+                sock=held,
             )
         ]
 

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from integration_tests.sync.tap import SECONDS, clean_environment
 
-# Gives a program a terminal of its own, and passes on what is typed and shown.
-SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+# Gives a program a terminal of its own, and passes on what is typed and shown. Where the tests run in the background,
+# SIGINT is ignored, and would be in the program.
+SPAWN = (
+    "import os, pty, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+)
 
 
 class Terminal:
