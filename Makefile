@@ -104,7 +104,7 @@ docs: $(ENV) ## docs/streams.md, docs/cli.md and the README's tables, from the d
 contract: $(ENV) ## compare the streams with the vendor's newest document
 	$(RUN)/python -m tools.contract --newest
 
-audit: $(SUPPLY) ## known vulnerabilities of what the image is made of; asks pypi.org
+audit: $(SUPPLY) ## known vulnerabilities of what the image is made of; asks PyPI
 	.venv-supply/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
 licences: $(ENV) ## the licences of what the image is made of; fails for one that is not allowed
