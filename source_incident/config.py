@@ -22,6 +22,8 @@ DOCUMENTATION_URL = "https://api-docs.incident.io/"
 DEFAULT_ENDPOINT = "https://api.incident.io"
 DEFAULT_MODES = ("standard", "retrospective")
 MAX_CONFIG_BYTES = 1_000_000
+# Before the first incident of any account: incident.io was founded in 2021.
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 # What to do about a file that can't be used.
 ADVICE = {
     "config": "Make one with tap-incident --init",
@@ -407,7 +409,7 @@ def _start_date(value: str | None) -> datetime | None:
         raise ConfigError("config: start_date must be a date such as 2024-01-01 or 2024-01-01T00:00:00Z") from None
     if moment > datetime.now(UTC):
         raise ConfigError(f"config: start_date {moment:%Y-%m-%d} is in the future, nothing would be read")
-    return moment
+    return max(moment, EARLIEST)
 
 
 def _from_environment(setting: Setting, variable: str, text: str) -> Any:

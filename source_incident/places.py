@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from source_incident.config import DEFAULT_MODES, parse_timestamp
+from source_incident.config import DEFAULT_MODES, EARLIEST, parse_timestamp
 from source_incident.streams.base import rfc3339
 
 # What the Airbyte platform and CDK write for a full refresh: a state that says nothing.
@@ -184,7 +184,8 @@ class Progress:
             raise StateError(f"{name} is {repr(value)[:40]}, not a timestamp such as 2024-01-01T00:00:00Z") from None
         if moment > datetime.now(UTC) + FUTURE:
             raise StateError(f"{name} is {repr(value)[:40]}, in the future: nothing would be read until then")
-        return moment
+        # Such as Go's zero time, the year 1.
+        return max(moment, EARLIEST)
 
     def _dumped(self, place: Place) -> dict[str, Any]:
         state: dict[str, Any] = {}

@@ -54,7 +54,7 @@ def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
         query[stream.parent_parameter or stream.parent_key] = []
     for child in _children_of(stream):
         query |= child.parent_query
-    names = [stream.mode_parameter, stream.start_date_parameter, *(stream.window_parameters or ())]
+    names = [stream.mode_parameter, stream.from_parameter, *(stream.window_parameters or ())]
     query |= {name: [] for name in names if name}
     return {
         name: [str(value) for value in (values if isinstance(values, list) else [values])]

@@ -82,6 +82,7 @@ def test_null_is_the_default(name: str) -> None:
         ("start_date", "2024-01-01T12:00:00Z", "start_date", datetime(2024, 1, 1, 12, tzinfo=UTC)),
         ("start_date", "2024-01-01T12:00:00.5Z", "start_date", datetime(2024, 1, 1, 12, 0, 0, 500_000, UTC)),
         ("start_date", "2024-01-01T12:00:00+02:00", "start_date", datetime(2024, 1, 1, 10, tzinfo=UTC)),
+        ("start_date", "0001-01-01", "start_date", datetime(2020, 1, 1, tzinfo=UTC)),
         ("start_date", " ", "start_date", None),
         ("incident_modes", ["test", "stream", "test"], "incident_modes", ("test", "stream")),
         ("lookback_window", 0, "lookback_window", timedelta(0)),

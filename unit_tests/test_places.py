@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_incident.config import EARLIEST
 from source_incident.places import EMPTY_MARKERS, Part, Place, Progress, Resume, StateError
 from unit_tests.singer.strategies import json_values
 
@@ -15,7 +16,7 @@ EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 RESUME = {"after": "01H", "since": "2025-12-31", "began": "2026-01-02T00:00:00.000Z"}
 MODES = ("standard", "retrospective", "test", "tutorial", "stream")
 
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)).map(
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
 pages = st.text(min_size=1, max_size=9)
@@ -151,7 +152,7 @@ def test_a_bookmark_never_moves_back(place: Place, events: list[tuple[str, datet
         assert before is None or (place.bookmark is not None and place.bookmark >= before)
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)))
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)))
 def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> None:
     found = progress()
     found.places[""] = Place(bookmark)
@@ -175,6 +176,13 @@ def test_a_bookmark_may_be_written_in_many_ways(text: str, moment: datetime) -> 
 
 
 # States that say nothing, or nothing that can be understood
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "1970-01-01", "2019-12-31T23:59:59.999Z"])
+def test_a_moment_before_any_account_means_everything(text: str) -> None:
+    resume = {"parts": [{"after": "01H", "to": text}], "since": None, "began": text}
+    place = progress({"updated_at": text, "resume": resume}).places[""]
+    assert place == Place(EARLIEST, Resume((Part("01H", None, EARLIEST),), None, EARLIEST))
 
 
 @pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(EMPTY_MARKERS))])

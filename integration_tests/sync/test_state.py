@@ -314,6 +314,18 @@ def test_a_bookmark_of_another_tap_works(
     assert bookmark(run, "alerts") > moment(value)
 
 
+@pytest.mark.parametrize("where", ["state", "config"])
+def test_the_year_1_means_everything(
+    shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, where: str
+) -> None:
+    """Go's zero time, which a program that has no bookmark yet writes; in the year 1, no lookback goes back further."""
+    zero, names = "0001-01-01T00:00:00Z", [*FILTERED, "follow_ups"]
+    state = {"bookmarks": {name: {catalog.airbyte[name]["default_cursor_field"][0]: zero} for name in names}}
+    tap, chosen = tap_of(shared_sandbox), catalog.of(protocol, names)
+    run = tap.read(chosen, state).ok() if where == "state" else tap.read(chosen, start_date=zero).ok()
+    assert run.counts == tap.read(chosen).ok().counts
+
+
 @pytest.mark.parametrize(
     ("protocol", "bookmark_of_alerts"),
     [

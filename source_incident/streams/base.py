@@ -20,10 +20,7 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 from source_incident.api import ApiResponse, Client, UnexpectedAnswerError
-from source_incident.config import DEFAULT_MODES, Config, parse_timestamp
-
-# Before the first incident of any account: incident.io was founded in 2021.
-EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+from source_incident.config import DEFAULT_MODES, EARLIEST, Config, parse_timestamp
 
 # Before anything at all.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,7 +89,7 @@ class IncidentStream(HttpStream, ABC):
     window_parameters: ClassVar[tuple[str, str] | None] = None
     mode_parameter: ClassVar[str | None] = None
     modes_in_one_request: ClassVar[bool] = False
-    start_date_parameter: ClassVar[str | None] = None
+    from_parameter: ClassVar[str | None] = None
     credentials: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}
     still_open: ClassVar[Mapping[str, Any]] = {}
@@ -136,8 +133,8 @@ class IncidentStream(HttpStream, ABC):
         params: dict[str, Any] = dict(self.query)
         if self.page_size:
             params["page_size"] = self.page_size
-        if self.start_date_parameter:
-            params[self.start_date_parameter] = rfc3339(self.config.start_date or EARLIEST)
+        if self.from_parameter:
+            params[self.from_parameter] = rfc3339(EARLIEST)
         if self.window_parameters:
             start, end = self.window_parameters
             params[start] = rfc3339(self._created_at - self.config.schedule_entries_past)

@@ -126,7 +126,7 @@ class OnCallNotificationPauses(FullTableStream):
     primary_key = ["id"]
     page_size = 250
     # The default is now, which leaves out the pauses that are over (the document)
-    start_date_parameter = "from"
+    from_parameter = "from"
 
 
 class CallRoutes(FullTableStream):

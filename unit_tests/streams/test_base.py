@@ -24,7 +24,6 @@ from source_incident.config import Config
 from source_incident.streams import STREAMS
 from source_incident.streams.alerts import AlertNotes, Alerts, AlertSources
 from source_incident.streams.base import (
-    EARLIEST,
     ChildStream,
     CursorStream,
     IncidentStream,
@@ -208,9 +207,9 @@ def test_a_lookback_is_the_configs_or_the_streams_own_whichever_is_longer() -> N
             assert found.lookback == max(timedelta(minutes=7), kind.minimum_lookback)
 
 
-def test_a_start_date_goes_where_a_list_needs_one() -> None:
-    assert params(OnCallNotificationPauses)["from"] == rfc3339(EARLIEST)
-    assert params(OnCallNotificationPauses, start_date="2024-01-01")["from"] == "2024-01-01T00:00:00.000Z"
+def test_a_list_that_would_begin_now_is_asked_for_from_the_beginning_whatever_the_start_date() -> None:
+    for config in ({}, {"start_date": "2024-01-01"}):
+        assert params(OnCallNotificationPauses, **config)["from"] == "2020-01-01T00:00:00.000Z"
 
 
 def test_a_window_is_of_the_configured_days_and_stays_from_page_to_page() -> None:
