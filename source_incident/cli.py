@@ -31,7 +31,7 @@ EXIT_CODES = {
     "0": "done",
     "1": "the run failed; what was written is true",
     "2": "the command line, config, catalog or state can't be used",
-    "130, 143": "stopped by SIGINT, SIGTERM",
+    "129, 130, 143": "stopped by SIGHUP, SIGINT, SIGTERM",
     "141": "whoever read the output has gone",
 }
 DESCRIPTION = """\

@@ -10,6 +10,7 @@ import orjson
 from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident import stderr
 from source_incident.batches import RecordBatch
 
 # Airbyte's log levels by Python's.
@@ -89,7 +90,7 @@ class Output:
         if not self._singer:
             traced = AirbyteTracedException(message=text, internal_message=text, failure_type=failure)
             self.message(traced.as_airbyte_message())
-        print(f"tap-incident: {text}", file=sys.stderr)
+        stderr.say(f"tap-incident: {text}")
 
     def scrub(self, text: str) -> str:
         """The text without the secrets."""
@@ -132,7 +133,7 @@ class _StderrHandler(logging.Handler):
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self._output.scrub(f"{record.levelname} {_text(self, record)}"), file=sys.stderr)
+        stderr.say(self._output.scrub(f"{record.levelname} {_text(self, record)}"))
 
 
 def _text(handler: logging.Handler, record: logging.LogRecord) -> str:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from source_incident import stderr
 from source_incident.api import Client
 from source_incident.sync import Event, Expected, Failed, Finished, LeftOut, Records
 
@@ -169,7 +170,7 @@ def live(tally: Tally, *, stays: bool) -> Iterator[None]:
     finally:
         give_back_terminal()
     if stays:
-        print(tally.records(), tally.requests(), sep="\n", file=sys.stderr)
+        stderr.say(f"{tally.records()}\n{tally.requests()}")
 
 
 def give_back_terminal() -> None:

@@ -1,7 +1,7 @@
 """The program: tells an Airbyte command from Singer flags, writes lines to stdout, sets the exit code.
 
 Exit codes: 0 done; 1 the run failed; 2 the command line, config, catalog or state can't be used; 130 and 143 stopped
-by SIGINT and SIGTERM; 141 whoever read stdout has gone.
+by SIGINT and SIGTERM, 129 by SIGHUP; 141 whoever read stdout has gone.
 """
 
 import gc
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from source_incident import cli, config
+from source_incident import cli, config, stderr
 from source_incident.config import ConfigError, version
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ DESCRIPTION = "Moves an organisation's incident.io data into its warehouse"
 
 def run() -> NoReturn:
     """The entry point of the console scripts."""
-    sys.exit(main(sys.argv[1:]))
+    stderr.open_if_closed()
+    code = main(sys.argv[1:])
+    if not stderr.written():
+        _exit(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str]) -> int:
@@ -145,7 +149,7 @@ class _Program:
         from source_incident import init
 
         def say(text: str) -> None:
-            print(self._out.scrub(text), file=sys.stderr)
+            stderr.say(self._out.scrub(text))
 
         init.init(self._args.config or init.DEFAULT_FILE, given, say, self._out.hide)
         return 0
@@ -264,9 +268,10 @@ class _Program:
             self._signal = number
             source.stop()
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGHUP, stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # nohup and shells without job control start a program that is to ignore some.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, stop)
 
 
 def _import_source() -> None:
@@ -304,7 +309,7 @@ def _about(form: str) -> str:
 
 
 def _say(text: str) -> int:
-    print(f"tap-incident: {text}", file=sys.stderr)
+    stderr.say(f"tap-incident: {text}")
     return NOT_USABLE
 
 
@@ -315,7 +320,7 @@ def _quiet_end() -> NoReturn:
 
 def _cant_write(error: OSError) -> NoReturn:
     text = f"can't write to stdout: {error.strerror or error}. Put that right, and go on from the last state written"
-    print(f"tap-incident: {text}", file=sys.stderr, flush=True)
+    stderr.say(f"tap-incident: {text}")
     _exit(RUN_FAILED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,11 @@ SECONDS = 120
 
 Record = dict[str, Any]
 Key = tuple[str, ...]
+
+
+# Where the tests run in the background, SIGINT is ignored, and would be in the program.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

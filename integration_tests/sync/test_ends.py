@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from integration_tests.conftest import MakeTap
 from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import Catalog
+from integration_tests.sync.tap import PROGRAM, Catalog
 
 
 def run(config: dict[str, object], folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> tuple[int, str]:
@@ -53,6 +54,27 @@ def test_a_full_disk_is_told_in_one_line(shared_sandbox: Sandbox, tmp_path: Path
         os.close(full)
     assert code == 1
     assert said.startswith("tap-incident: can't write to stdout: No space left on device. Put that right")
+
+
+@pytest.mark.parametrize("log", ["2>/dev/full", "2>&-", "2> >(:)"], ids=["full", "closed", "its reader has gone"])
+def test_a_log_that_cannot_be_written_ends_nothing(
+    shared_sandbox: Sandbox, tap_of: MakeTap, protocol: str, log: str
+) -> None:
+    tap = tap_of(shared_sandbox)
+    command = shlex.join([*PROGRAM, *tap.read_arguments()])
+    done = subprocess.run(["bash", "-c", f"{command} {log}"], stdout=subprocess.PIPE, timeout=120, check=False)
+    assert done.returncode == 0
+    assert all(json.loads(line)["type"] for line in done.stdout.splitlines())
+    assert b'"incidents"' in done.stdout
+
+
+@pytest.mark.parametrize("log", ["2>/dev/full", "2>&-"])
+def test_a_failure_that_cannot_be_told_keeps_its_exit_code(log: str) -> None:
+    for arguments, code in (("--bogus", 2), ("--config /nowhere.json", 2), ("read --config /nowhere.json", 2)):
+        command = f"{shlex.join(PROGRAM)} {arguments} {log}"
+        done = subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, timeout=120, check=False)
+        assert done.returncode == code
+        assert b"tap-incident:" not in done.stdout
 
 
 def test_a_path_that_is_not_the_api_is_no_empty_success(shared_sandbox: Sandbox, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import pytest
 from integration_tests.conftest import MakeTap
 from integration_tests.sandbox import Sandbox
 from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Destination
+from integration_tests.sync.tap import AIRBYTE, PROGRAM, ROOT, SINGER, Catalog, Destination, clean_environment
 
 PROMPTLY = 5.0
 
@@ -23,6 +24,7 @@ PROMPTLY = 5.0
         (AIRBYTE, signal.SIGINT, 130, True),
         (SINGER, signal.SIGTERM, 143, True),
         (SINGER, signal.SIGINT, 130, False),
+        (SINGER, signal.SIGHUP, 129, False),
     ],
 )
 def test_a_signal_ends_it_promptly_with_a_true_state(
@@ -63,6 +65,21 @@ def test_a_signal_ends_it_promptly_with_a_true_state(
     destination.load(tap.read(chosen, stopped.state).ok())
     assert not list(differences(destination, {"alerts": sandbox.records("alerts")}))
     assert destination.written["alerts"] - 2000 <= 3 * 50
+
+
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(shared_sandbox: Sandbox, tap_of: MakeTap) -> None:
+    """As nohup starts a program, and a shell without job control what runs in its background."""
+    tap = tap_of(shared_sandbox)
+    ignoring = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", *PROGRAM]
+    with subprocess.Popen(
+        [*ignoring, *tap.read_arguments()], cwd=ROOT, env=clean_environment(), stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        for number in (signal.SIGHUP, signal.SIGINT):
+            process.send_signal(number)
+        process.stdout.read()
+        assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize(("protocol", "lines"), [(AIRBYTE, 1), (SINGER, 1), (AIRBYTE, 500), (SINGER, 500)])
