@@ -47,7 +47,7 @@ def init(path: str, given: Mapping[str, Any], say: Say, hide: Say) -> None:
         key, survey = _accepted_key({**given, **kept}, say, hide)
         for line in described(survey):
             say(line)
-        _write(path, {**kept, "api_key": key})
+        _write(path, {**_elsewhere(given), **kept, "api_key": key})
     except EOFError:
         say("")
         raise ConfigError("--init ended without a key, nothing was written. Run it again when you have one") from None
@@ -98,9 +98,17 @@ def _kept(path: str) -> dict[str, Any]:
     if not os.path.lexists(path):
         return {}
     kept = config.read_json_object(path, "config", config.MAX_CONFIG_BYTES)
-    if input(f"{path} is there already. Replace the key in it, and keep its other settings? [y/N] ") not in ("y", "Y"):
+    if input(
+        f"{path} is there already. Replace the key in it, and keep its other settings? [y/N] "
+    ).strip().lower() not in ("y", "yes"):
         raise ConfigError(f"config {path}: left as it is. Name another file with --config")
     return kept
+
+
+def _elsewhere(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The endpoint that the key is for, where it is not the default one: in another environment it works there only."""
+    endpoint = given.get("endpoint")
+    return {} if endpoint in (None, config.DEFAULT_ENDPOINT) else {"endpoint": endpoint}
 
 
 def _accepted_key(settings: Mapping[str, Any], say: Say, hide: Say) -> tuple[str, Survey]:
@@ -114,8 +122,9 @@ def _accepted_key(settings: Mapping[str, Any], say: Say, hide: Say) -> tuple[str
     for _ in range(TRIES):
         key = getpass.getpass("API key, from incident.io under Settings, API keys (it is not shown): ").strip()
         hide(key)
-        say("Asking what it can read ...")
         try:
+            config.Config.parse({**settings, "api_key": key})
+            say("Asking what it can read ...")
             return key, SourceIncident().survey({**settings, "api_key": key})
         except (AuthenticationError, ConfigError) as error:
             say(str(error))

@@ -54,7 +54,8 @@ Records, schemas, state, and in Airbyte's protocol the log too, go to stdout; a 
 
 `--init` asks for the key at a terminal, without showing it, and checks it. It lists what the key can read and how much
 there is, with one request a list, and which scopes it lacks. Then it writes `config.json`, or the file that `--config`
-names, so that only its owner can read it; of a file that is there already it replaces the key, if told to.
+names, so that only its owner can read it; of a file that is there already it replaces the key, if told to. An endpoint
+from the environment that is not the default one is written with the key that it accepted.
 
 ## Exit codes
 

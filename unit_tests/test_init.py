@@ -90,7 +90,7 @@ def test_it_shows_what_there_is_and_writes_the_key_for_its_owner_alone(
     ]
     assert "These are empty: users." in said
     assert f"tap-incident --config '{path}' --discover > catalog.json" in said
-    assert json.loads(path.read_text()) == {"api_key": KEY}
+    assert json.loads(path.read_text()) == {"api_key": KEY, "endpoint": server.url}, "where it was accepted"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
     assert terminal.hidden == [KEY]
@@ -103,7 +103,16 @@ def test_a_wrong_key_is_asked_for_again(terminal: Terminal, server: ScriptedServ
     said = terminal.init(tmp_path / "c.json", endpoint=server.url)
     assert "incident.io does not accept the API key: no such token" in said
     assert "api_key holds a space" in said
-    assert json.loads((tmp_path / "c.json").read_text()) == {"api_key": KEY}
+    assert json.loads((tmp_path / "c.json").read_text())["api_key"] == KEY
+
+
+def test_a_key_that_is_none_is_told_before_anything_is_asked(
+    terminal: Terminal, server: ScriptedServer, tmp_path: Path
+) -> None:
+    terminal.keys = ["", KEY]
+    said = terminal.init(tmp_path / "c.json", endpoint=server.url)
+    assert "api_key is empty" in said
+    assert said.count("Asking what it can read") == 1
 
 
 def test_three_wrong_keys_are_the_end(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
@@ -132,6 +141,15 @@ def test_a_file_that_is_there_keeps_its_other_settings(
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (tmp_path / "link.json").is_symlink()
+
+
+@pytest.mark.parametrize("said", ["Y", " yes", "YES"])
+def test_a_yes_may_be_written_out(terminal: Terminal, server: ScriptedServer, tmp_path: Path, said: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"api_key": "old"}')
+    terminal.keys, terminal.answers = [KEY], [said]
+    terminal.init(path, endpoint=server.url)
+    assert json.loads(path.read_text())["api_key"] == KEY
 
 
 @pytest.mark.parametrize("said", ["", "n", "no", "yes please"])

@@ -50,11 +50,11 @@ def test_a_key_is_asked_for_unseen_until_it_is_right_and_then_the_program_reads(
     assert "workflows.view" in terminal.shown
     assert f"severities {sandbox.snapshot('severities')['count']}" in " ".join(terminal.shown.split())
     config = tmp_path / "config.json"
-    assert json.loads(config.read_text()) == {"api_key": KEY}
+    assert json.loads(config.read_text()) == {"endpoint": sandbox.url, "api_key": KEY}
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
     assert "tap-incident --config config.json --discover > catalog.json" in terminal.shown
     tap = Tap(SINGER, {}, tmp_path)
-    run = tap.run("--test", "--config", str(config), environment={"INCIDENT_ENDPOINT": sandbox.url})
+    run = tap.run("--test", "--config", str(config))
     assert "The key works" in run.ok().stderr
 
 
