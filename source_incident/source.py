@@ -143,10 +143,14 @@ class SourceIncident(AbstractSource):
             client = _client(parsed, retries=min(CHECK_RETRIES, parsed.max_retries))
             if name := _key_name(client):
                 logger.info("The API key is %r", name)
-            client.get("/v2/incidents", {"page_size": 1})
+            refused = _refusal(client, "/v2/incidents")
             asked = self._ask_lists(parsed, client, IncidentStream.probe)
         except (ConfigError, ApiError) as error:
             return False, str(error)
+        if refused:
+            others = [name for name, answer in asked.items() if isinstance(answer, ForbiddenError)]
+            also = f". Nor can it read these: {', '.join(name for name in others if name != 'incidents')}"
+            return False, f"{refused}{also if len(others) > 1 else ''}"
         for name, answer in asked.items():
             if isinstance(answer, ForbiddenError):
                 logger.warning("%s can't be read, a sync leaves it out where nobody chose it: %s", name, answer)
@@ -370,6 +374,19 @@ def _key_name(client: Client) -> str:
         raise UnreachableError(client.endpoint, error) from None
     name = identity.get("name") if isinstance(identity, dict) else None
     return client.scrub(name) if isinstance(name, str) else ""
+
+
+def _refusal(client: Client, path: str) -> ForbiddenError | None:
+    """Why the key may not read a list; None: it may.
+
+    Raises:
+        ApiError: the list can't be asked for another reason.
+    """
+    try:
+        client.get(path, {"page_size": 1})
+    except ForbiddenError as error:
+        return error
+    return None
 
 
 def _first_page(stream: IncidentStream) -> Page | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -299,6 +300,16 @@ def test_check_names_the_scope_that_incidents_need(new_sandbox: StartSandbox, ta
     bad = tap_of(new_sandbox(incidents=3, forbid=scopes)).command("check")
     assert scopes[0] in failure_of(bad)
     assert "/v2/incidents" in failure_of(bad)
+    assert "Nor can it read these: incident_updates" in failure_of(bad)
+
+
+def test_check_names_what_else_a_key_without_incidents_may_not_read(
+    new_sandbox: StartSandbox, tap_of: MakeTap, protocol: str
+) -> None:
+    forbidden = [*_scopes("/v2/incidents"), *_scopes("/v2/workflows"), *_scopes("/v2/schedules")]
+    said = failure_of(tap_of(new_sandbox(incidents=3, forbid=forbidden)).command("check"))
+    assert {"workflows", "schedules"} <= set(re.findall(r"\w+", said.partition("Nor can it read these: ")[2]))
+    assert "severities" not in said
 
 
 def test_check_does_not_fail_for_a_stream_that_the_key_may_not_read(
