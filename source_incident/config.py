@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -304,9 +305,24 @@ def read_json(path: str, what: str, most_bytes: int) -> Any:
     except UnicodeDecodeError:
         raise ConfigError(f"{what} {path}: is not UTF-8 text, save it as UTF-8") from None
     except orjson.JSONDecodeError as error:
+        if what == "state" and _ends_with_a_state(content):
+            raise ConfigError(
+                f"state {path}: holds several lines, and the last one is the state. Take that: "
+                f"tail -n 1 {shlex.quote(path)} > state.json"
+            ) from None
         raise ConfigError(
             f"{what} {path}: is not JSON: {error.msg} at line {error.lineno} column {error.colno}. {ADVICE[what]}"
         ) from None
+
+
+def _ends_with_a_state(content: bytes) -> bool:
+    """Whether the last of several lines is a Singer state: what a target prints."""
+    _, several, last = content.rstrip().rpartition(b"\n")
+    try:
+        document = orjson.loads(last)
+    except orjson.JSONDecodeError:
+        return False
+    return bool(several) and isinstance(document, dict) and not document.keys().isdisjoint(("bookmarks", "value"))
 
 
 def version() -> str:

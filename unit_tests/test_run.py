@@ -493,6 +493,16 @@ def test_what_no_line_can_hold_is_refused_when_it_is_read(
     assert "is not JSON" in result.err
 
 
+def test_a_targets_output_for_a_state_says_to_take_its_last_line(
+    program: Program, config: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "state.jsonl", b'{"bookmarks": {}}\n{"bookmarks": {"alerts": {}}}\n')
+    result = program("--config", config, "--state", path)
+    assert result.code == 2
+    said = f"state {path}: holds several lines, and the last one is the state. Take that: tail -n 1 {path} > state.json"
+    assert result.err == f"tap-incident: {said}\n"
+
+
 def test_the_key_is_taken_from_the_environment(
     program: Program, tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
