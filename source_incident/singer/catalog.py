@@ -22,6 +22,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.models.airbyte_protocol_serializers import AirbyteStreamSerializer
 
 FULL_TABLE, INCREMENTAL = "FULL_TABLE", "INCREMENTAL"
+FLAGS = ("selected", "selected-by-default")
 METHODS = {FULL_TABLE: SyncMode.full_refresh, INCREMENTAL: SyncMode.incremental}
 
 
@@ -114,8 +115,9 @@ def select(singer: Mapping[str, Any], discovered: AirbyteCatalog) -> Selection:
         name = _name(entry)
         metadata = _metadata(entry)
         of_stream = metadata[()]
-        selected = of_stream.get("selected", entry.get("selected"))
-        if not (of_stream.get("selected-by-default", True) if selected is None else selected):
+        selected = of_stream.get("selected", _flag(name, "selected", entry.get("selected")))
+        wanted = of_stream.get("selected-by-default", True) if selected is None else selected
+        if not wanted or of_stream.get("inclusion") == "unsupported":
             continue
         if name not in known:
             raise CatalogError(f"catalog: there is no stream {name!r}. Run --discover again, or set selected to false")
@@ -366,8 +368,20 @@ def _metadata(entry: Mapping[str, Any]) -> dict[tuple[str, ...], Mapping[str, An
                 f"catalog: an item of the metadata of {_name(entry)!r} has no breadcrumb list or no metadata object. "
                 "Make one with --discover"
             )
-        found[tuple(str(step) for step in breadcrumb)] = values
+        path = tuple(str(step) for step in breadcrumb)
+        flags = {key: _flag(_name(entry), key, values[key], path) for key in FLAGS if key in values}
+        found[path] = {**values, **flags}
     return found
+
+
+def _flag(stream: str, key: str, value: Any, path: tuple[str, ...] = ()) -> bool | None:
+    """A yes or no of the catalog, which some programs write as text; None: nothing is said."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    where = f"{key} of {'.'.join(path)}" if path else key
+    raise CatalogError(f"catalog: {stream}: {where} is {value!r:.40}, set it to true or false")
 
 
 def _leads_somewhere(schema: Any, path: tuple[str, ...]) -> bool:

@@ -241,6 +241,39 @@ def test_selected_in_the_metadata_beats_the_old_one() -> None:
     assert names(select(catalog, DISCOVERED)) == ["incidents"]
 
 
+@pytest.mark.parametrize("key", ["selected", "selected-by-default"])
+@pytest.mark.parametrize(("text", "wanted"), [("true", True), ("false", False), ("False", False)])
+def test_true_and_false_may_be_written_as_text(key: str, text: str, wanted: bool) -> None:
+    catalog = document()
+    of_stream(catalog, 1)[key] = text
+    note(catalog, ["properties", "name"], **{key: text})
+    selection = select(catalog, DISCOVERED)
+    assert ("severities" in names(selection)) is wanted
+    assert ("name" in columns(selection)) is wanted
+    old = document()
+    old["streams"][1]["selected"] = text
+    assert ("severities" in names(select(old, DISCOVERED))) is wanted
+
+
+@pytest.mark.parametrize("value", ["no", "", 0, 1, [], {}])
+@pytest.mark.parametrize("breadcrumb", [[], ["properties", "name"]])
+def test_what_is_neither_true_nor_false_selects_nothing(value: Any, breadcrumb: list[str]) -> None:
+    catalog = document()
+    catalog["streams"][0]["metadata"] = [{"breadcrumb": breadcrumb, "metadata": {"selected": value}}]
+    with pytest.raises(CatalogError, match=r"catalog: incidents: selected.* is .*, set it to true or false"):
+        select(catalog, DISCOVERED)
+    old = document()
+    old["streams"][0]["selected"] = value
+    with pytest.raises(CatalogError, match=r"catalog: incidents: selected is .*, set it to true or false"):
+        select(old, DISCOVERED)
+
+
+def test_an_unsupported_stream_is_never_read() -> None:
+    catalog = document()
+    of_stream(catalog, 1).update(inclusion="unsupported", selected=True)
+    assert names(select(catalog, DISCOVERED)) == ["incidents"]
+
+
 def test_an_entry_without_metadata_is_selected_whole() -> None:
     catalog = document()
     for entry in catalog["streams"]:
