@@ -1,6 +1,7 @@
 """One GET, made to work: authenticated, paced, bounded in time, retried while a fault may pass, whole or an error."""
 
 import email.utils
+import json
 import logging
 import random
 import re
@@ -425,7 +426,23 @@ def _parsed(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
+        pass
+    try:
+        return orjson.loads(_with_whole_pairs(content))
+    except (ValueError, RecursionError):
         raise TransientError("the answer is not whole JSON") from None
+
+
+def _with_whole_pairs(content: bytes) -> str:
+    """The JSON with U+FFFD for each half of a surrogate pair: it is no character, and UTF-8 can't hold it.
+
+    JSON's grammar allows it as an escape (RFC 8259, 8.2): text that a program cut in the middle of an emoji has one.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON.
+    """
+    text = json.dumps(json.loads(content.decode()), ensure_ascii=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -460,6 +460,13 @@ def test_a_body_that_is_no_json_object_is_tried_again_then_told(make: Make, cont
     assert "given up after 4 tries" in error.message
 
 
+def test_half_a_surrogate_pair_loses_no_record(make: Make) -> None:
+    content = rb'{"cut": "x\ud83d", "late": "\ude00y", "whole": "\ud83d\ude00", "n": 9007199254740993, "f": 0.1}'
+    with ScriptedServer(answer(content=content)) as server:
+        body = make(server).get("/v2/things").body
+    assert body == {"cut": "x\ufffd", "late": "\ufffdy", "whole": "\U0001f600", "n": 9007199254740993, "f": 0.1}
+
+
 def test_a_body_of_another_shape_than_is_wanted_is_tried_again_then_told(make: Make) -> None:
     def validate(body: Any) -> None:
         if "things" not in body:
