@@ -32,7 +32,7 @@ def test_a_key_with_the_least_scopes_reads_every_default_stream(
 
 
 def test_check_names_each_of_them_to_a_key_that_lacks_it(new_sandbox: Callable[..., Sandbox], tap_of: MakeTap) -> None:
-    """Without incidents.view it says that alone, and fails; a nested column's scope is told by the sync."""
+    """Without incidents.view it fails; a nested column's scope is told by the sync."""
     needed = least_scopes() - {"incidents.view"}
     said = tap_of(new_sandbox(forbid=sorted(needed))).command("check").log
     assert {scope for scope in needed if scope not in said} == {"attachments.view"}

@@ -58,14 +58,14 @@ def test_a_full_disk_is_told_in_one_line(shared_sandbox: Sandbox, tmp_path: Path
 
 @pytest.mark.parametrize("log", ["2>/dev/full", "2>&-", "2> >(:)"], ids=["full", "closed", "its reader has gone"])
 def test_a_log_that_cannot_be_written_ends_nothing(
-    shared_sandbox: Sandbox, tap_of: MakeTap, protocol: str, log: str
+    shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, log: str
 ) -> None:
     tap = tap_of(shared_sandbox)
-    command = shlex.join([*PROGRAM, *tap.read_arguments()])
+    command = shlex.join([*PROGRAM, *tap.read_arguments(catalog.of(protocol, ["severities"]))])
     done = subprocess.run(["bash", "-c", f"{command} {log}"], stdout=subprocess.PIPE, timeout=120, check=False)
     assert done.returncode == 0
     assert all(json.loads(line)["type"] for line in done.stdout.splitlines())
-    assert b'"incidents"' in done.stdout
+    assert done.stdout.count(b'"RECORD"') == shared_sandbox.snapshot("severities")["count"]
 
 
 @pytest.mark.parametrize("log", ["2>/dev/full", "2>&-"])
