@@ -111,6 +111,7 @@ class SourceIncident(AbstractSource):
         self._optional = frozenset(optional)
         self._show = show
         self._sync: Sync | None = None
+        self._stopped = False
 
     @property
     def name(self) -> str:
@@ -227,6 +228,7 @@ class SourceIncident(AbstractSource):
 
     def stop(self) -> None:
         """Ends a read that is under way; what it emitted stays true. May be called from a signal handler."""
+        self._stopped = True
         if self._sync:
             self._sync.stop()
 
@@ -267,11 +269,14 @@ class SourceIncident(AbstractSource):
         selected = self._selection(parsed, streams, catalog, state or [])
         descriptors = {item.stream.name: item.stream for item in catalog.streams}
         counts: Counter[str] = Counter()
+        states: dict[str, Mapping[str, Any]] = {}
         failed: dict[str, FailureType] = {}
         left_out: dict[str, str] = {}
         common: ApiError | None = None
         tally = Tally(client, len(selected))
         self._sync = Sync(client, parsed, streams, selected)
+        if self._stopped:
+            self._sync.stop()
         display = ExitStack()
         try:
             display.enter_context(self._show(tally))
@@ -284,6 +289,7 @@ class SourceIncident(AbstractSource):
                         counts[name] += len(event.records)
                         yield RecordBatch(name, event.records, int(time.time() * 1000))
                     case Checkpoint():
+                        states[name] = event.state
                         yield _state_message(name, event.state, counts.pop(name, 0))
                     case Expected():
                         yield _estimate(name, stream.total)
@@ -291,7 +297,8 @@ class SourceIncident(AbstractSource):
                         yield status_message(descriptors[name], AirbyteStreamStatus.STARTED)
                     case Finished():
                         if counts[name] or not streams[name].supports_incremental:
-                            yield _state_message(name, NO_CURSOR_STATE, counts.pop(name, 0))
+                            # What hangs below open records comes after the last checkpoint, and needs none.
+                            yield _state_message(name, states.get(name, NO_CURSOR_STATE), counts.pop(name, 0))
                         logger.info("%s: %d records", name, stream.records)
                         yield status_message(descriptors[name], AirbyteStreamStatus.COMPLETE)
                     case LeftOut():

@@ -49,7 +49,7 @@ def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
     if issubclass(stream, IncrementalStream):
         query[f"{stream.cursor_field}[gte]"] = []
         if stream.split_by:
-            query |= {f"{stream.split_by}[{operator}]": [] for operator in ("gte", "date_range")}
+            query |= {f"{stream.split_by}[{operator}]": [] for operator in ("gte", "lte", "date_range")}
     if issubclass(stream, ChildStream) and f"{{{stream.parent_key}}}" not in stream.endpoint:
         query[stream.parent_parameter or stream.parent_key] = []
     for child in _children_of(stream):

@@ -25,6 +25,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_incident.config import connection_specification
 from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
+from source_incident.sync import Interrupted
 from unit_tests.api.server import ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789abcdef"
@@ -289,3 +290,14 @@ def test_a_total_that_has_more_than_is_read_is_no_estimate(
         wanted = catalog(stream, mode=SyncMode.incremental)
         config = {**CONFIG, "endpoint": server.url}
         assert estimates(list(SourceIncident().read(LOGGER, config, wanted, [state(stream, blob)]))) == told
+
+
+def test_a_stop_before_the_sync_began_ends_it() -> None:
+    with ScriptedServer() as server:
+        source = SourceIncident()
+        settings = {"api_key": "k" * 20, "endpoint": server.url}
+        messages = source.read(logging.getLogger("airbyte"), settings, catalog("severities"), [])
+        source.stop()
+        with pytest.raises(Interrupted):
+            list(messages)
+        assert server.lines() == []

@@ -22,9 +22,6 @@ from airbyte_cdk.sources.streams.http.http_client import HttpClient
 from source_incident.api import ApiResponse, Client, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, EARLIEST, Config, parse_timestamp
 
-# Before anything at all.
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 Record = dict[str, Any]
 Slice = Mapping[str, Any]
 
@@ -396,14 +393,17 @@ class IncrementalStream(CursorStream, ABC):
     def _span_filter(self, start: datetime | None, end: datetime | None) -> Mapping[str, str]:
         """The filter for what was created from `start` on and before `end`.
 
-        Timestamps make a half-open range, days one with both ends (api.md, filters); one operator a field.
+        One operator a field. Days and `lte` come with their end, a range of timestamps without (api.md, filters).
         """
-        first, last = start or EPOCH, end
-        if self.filter_by_date:
-            from_, to = f"{first:%Y-%m-%d}", last and f"{last - timedelta(days=1):%Y-%m-%d}"
-        else:
-            from_, to = rfc3339(first), last and rfc3339(last)
-        return {f"{self.split_by}[date_range]": f"{from_}~{to}"} if to else {f"{self.split_by}[gte]": from_}
+        first = start and (f"{start:%Y-%m-%d}" if self.filter_by_date else rfc3339(start))
+        if end is None:
+            return {f"{self.split_by}[gte]": str(first)}
+        last = f"{end - timedelta(days=1):%Y-%m-%d}" if self.filter_by_date else rfc3339(end)
+        if first:
+            return {f"{self.split_by}[date_range]": f"{first}~{last}"}
+        if not self.filter_by_date:
+            last = (end - timedelta(microseconds=1)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {f"{self.split_by}[lte]": last}
 
 
 class ClientFilteredStream(CursorStream, ABC):

@@ -1,7 +1,6 @@
 """One sync, from the plan to the last event."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,6 +13,7 @@ from source_incident.api import (
     Client,
     ForbiddenError,
     NotFoundError,
+    RequestError,
     Stopped,
     TransientError,
     UnreachableError,
@@ -33,7 +33,7 @@ from source_incident.sync.events import (
     Started,
 )
 from source_incident.sync.nested import NestedColumns, NestedRows
-from source_incident.sync.parts import Chain, Parts
+from source_incident.sync.parts import Chain, NotDivisibleError, Parts
 from source_incident.sync.plan import (
     Node,
     Pass,
@@ -44,7 +44,7 @@ from source_incident.sync.plan import (
     plan_trees,
     wanted_by,
 )
-from source_incident.sync.reader import FAN_OUT, Reader
+from source_incident.sync.reader import FAN_OUT, PageGoneError, Reader, from_the_start
 from source_incident.sync.workers import Workers, together
 
 logger = logging.getLogger("airbyte.incident.sync")
@@ -53,8 +53,6 @@ logger = logging.getLogger("airbyte.incident.sync")
 PAGES_AHEAD = 2
 # Batches that may wait for the caller.
 EVENTS_AHEAD = 4
-# How often a pass starts again because the record that its next page hangs on is gone.
-RESTARTS = 3
 
 
 class Sync:
@@ -83,6 +81,7 @@ class Sync:
         self._selected = list(selected)
         self._over: set[str] = set()
         self._started: set[str] = set()
+        self._ends: list[asyncio.Task[None]] = []
         self._gone: dict[str, int] = {}
         self._rows: dict[str, NestedRows] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,12 +97,12 @@ class Sync:
         Raises:
             Interrupted: `stop` was called.
         """
+        self._stop = asyncio.Event()
         loop = self._loop = asyncio.new_event_loop()
         workers = self._workers = Workers(self._config.num_workers)
         self._reader = Reader(workers)
         self._events: asyncio.Queue[Event] = asyncio.Queue(EVENTS_AHEAD)
         self._turn = asyncio.Lock()
-        self._stop = asyncio.Event()
         main = loop.create_task(self._read_all())
         try:
             while event := loop.run_until_complete(self._next_event(main)):
@@ -153,7 +152,13 @@ class Sync:
         trees = plan_trees(self._streams, self._selected)
         plans = [(tree, plan_passes(tree, self._config)) for tree in trees]
         self._share_rows(plans)
-        await together(self._read_tree(tree, passes) for tree, passes in plans)
+        try:
+            await together(self._read_tree(tree, passes) for tree, passes in plans)
+            await asyncio.gather(*self._ends)
+        finally:
+            for told in self._ends:
+                told.cancel()
+            await asyncio.gather(*self._ends, return_exceptions=True)
 
     def _share_rows(self, plans: list[tuple[Node, list[Pass]]]) -> None:
         """Where a nested column's list is read whole for its own stream, its rows are taken from those pages."""
@@ -175,7 +180,7 @@ class Sync:
         consumers = tree.consumers()
         try:
             work: list[Coroutine[Any, Any, None]] = [self._read_pass(tree, one) for one in passes]
-            if tree.stream.still_open and any(one.since for one in passes) and consumers != [tree.selected]:
+            if tree.stream.still_open and any(one.leaves_out_below(tree.stream.name) for one in passes):
                 work.append(self._read_still_open(tree, passes))
             await together(work)
         except Stopped:
@@ -203,21 +208,22 @@ class Sync:
 
     async def _read_pass(self, tree: Node, one: Pass) -> None:
         rows = self._rows.get(tree.stream.name)
+
+        async def read() -> None:
+            try:
+                await self._read_pages(tree, one, rows)
+            except PageGoneError:
+                self._restart(tree, one)
+                raise
+            except NotDivisibleError:
+                logger.warning("%s: the API does not divide this list, it starts again and is read whole", name)
+                self._restart(tree, one)
+                one.divisible = False
+                await self._read_pages(tree, one, rows)
+
+        name = tree.stream.name
         try:
-            for attempt in itertools.count(1):
-                try:
-                    await self._read_pages(tree, one, rows)
-                    break
-                except NotFoundError as error:
-                    # The next page hangs on a record (`after`); the API answers 404 once that record is gone.
-                    if attempt > RESTARTS or not one.moved:
-                        raise
-                    logger.warning(
-                        "%s: the page to go on from is gone (%s), this pass starts again from its bookmark",
-                        tree.stream.name,
-                        error.message,
-                    )
-                    self._restart(tree, one)
+            await from_the_start(name, read, "this pass starts again from its bookmark")
         except Exception as error:
             if rows:
                 rows.done(error)
@@ -226,7 +232,7 @@ class Sync:
             rows.done()
 
     def _restart(self, tree: Node, one: Pass) -> None:
-        one.parts, one.moved, one.began = (Part(),), False, None
+        one.parts, one.began = (Part(),), None
         for item in tree.consumers():
             if item.progress:
                 for mode in one.floors.get(item.stream.name, ()):
@@ -239,7 +245,7 @@ class Sync:
             **({"filters": tree.filters} if tree.filters else {}),
         }
         nested = NestedColumns(self._reader, self._config, self._streams, self._rows, tree, one)
-        parts = Parts(tree.stream, one.parts, slice_, self._config.num_workers)
+        parts = Parts(tree.stream, one.parts, slice_, self._config.num_workers if one.divisible else 1)
         expects = tree.selected if one.starts_all_of(tree.stream.name) else None
         await together(self._read_chain(tree, one, parts, chain, nested, rows, expects) for chain in list(parts.chains))
 
@@ -255,7 +261,6 @@ class Sync:
     ) -> None:
         ahead: list[asyncio.Task[None]] = []
         divided: list[asyncio.Task[None]] = []
-        one.moved = one.moved or chain.after is not None
         try:
             async for page in self._reader.pages(tree.stream, chain.slice, chain.after):
                 if expects and page.total is not None:
@@ -269,11 +274,12 @@ class Sync:
                     divided.append(asyncio.ensure_future(self._read_chain(tree, one, parts, new, nested, rows)))
                 previous = ahead[-1] if ahead else None
                 ahead.append(asyncio.ensure_future(self._emit_page(tree, one, parts, chain, page, nested, previous)))
-                one.moved = one.moved or page.after is not None
                 if len(ahead) >= PAGES_AHEAD:
                     await ahead.pop(0)
             await together([*ahead, *divided])
-        except ApiError:
+        except ApiError as error:
+            if isinstance(error, RequestError) and (chain.start or chain.end):
+                raise NotDivisibleError from None
             # The pages before it were read: they are handed out, and the next sync goes on after them.
             await asyncio.gather(*ahead, return_exceptions=True)
             raise
@@ -347,8 +353,12 @@ class Sync:
                 return
             # Many parents can wait for a worker by the time that the first answer ends the stream.
             still = partial(self._wanted, wanted, node)
-            async for page in self._reader.pages(node.stream, slice_, priority=FAN_OUT, wanted=still):
-                await self._emit_child(node, slice_, page.records, wanted)
+
+            async def read() -> None:
+                async for page in self._reader.pages(node.stream, slice_, priority=FAN_OUT, wanted=still):
+                    await self._emit_child(node, slice_, page.records, wanted)
+
+            await from_the_start(name, read)
         except NotFoundError:
             # The parent was there on its page and is gone now, or has no such thing: no error of the sync (api.md).
             self._gone[name] = self._gone.get(name, 0) + 1
@@ -372,17 +382,21 @@ class Sync:
             for name, by_mode in one.floors.items():
                 if name != tree.stream.name:
                     floors.setdefault(name, {}).update(by_mode)
-        async for page in self._reader.pages(tree.stream, slice_):
-            work = []
-            for record in page.records:
-                cursor = cursor_of(record, "updated_at")
-                names = frozenset(
-                    name
-                    for name, by_mode in floors.items()
-                    if not passes_floor(cursor, by_mode.get(str(record.get("mode")), lowest(by_mode)))
-                )
-                work.append(self._read_children(tree, record, slice_, names, {}))
-            await together(work)
+
+        async def read() -> None:
+            async for page in self._reader.pages(tree.stream, slice_):
+                work = []
+                for record in page.records:
+                    cursor = cursor_of(record, "updated_at")
+                    names = frozenset(
+                        name
+                        for name, by_mode in floors.items()
+                        if not passes_floor(cursor, by_mode.get(str(record.get("mode")), lowest(by_mode)))
+                    )
+                    work.append(self._read_children(tree, record, slice_, names, {}))
+                await together(work)
+
+        await from_the_start(tree.stream.name, read)
 
     def _wanted(self, wanted: frozenset[str], node: Node) -> bool:
         """Whether one of those who wanted what is read at a node goes on."""
@@ -428,10 +442,16 @@ class Sync:
         self._client.stop()
 
     async def _fail(self, item: Selected, error: Exception) -> None:
-        name = item.stream.name
-        if name in self._over:
+        if item.stream.name in self._over:
             return
-        self._over.add(name)
+        self._over.add(item.stream.name)
+        # Told also where what found it is cancelled meanwhile: nobody else will tell.
+        told = asyncio.ensure_future(self._tell_failed(item, error))
+        self._ends.append(told)
+        await asyncio.shield(told)
+
+    async def _tell_failed(self, item: Selected, error: Exception) -> None:
+        name = item.stream.name
         if item.optional and isinstance(error, ForbiddenError | NotFoundError) and name not in self._started:
             await self._tell(LeftOut(name, str(error)))
             return

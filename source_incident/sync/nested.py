@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from source_incident.api import ForbiddenError, NotFoundError
+from source_incident.api import ApiError, ForbiddenError, NotFoundError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice
 from source_incident.sync.plan import Node, Pass, series, wanted_by
@@ -19,6 +19,10 @@ logger = logging.getLogger("airbyte.incident.sync")
 
 # Asking incident by incident is taken for so few changed incidents, where the length of the whole list is unknown.
 FEW = 10
+
+
+class NoRoomError(ApiError):
+    """The temporary directory does not take what is joined there."""
 
 
 class NestedRows:
@@ -38,10 +42,17 @@ class NestedRows:
     def add(self, records: Iterable[Record]) -> None:
         """Takes in a page."""
         self.pages += 1
-        self._opened().executemany(
-            "INSERT OR REPLACE INTO row VALUES (?, ?, ?)",
-            [(str(record.get("incident_id")), str(record.get("id")), orjson.dumps(record)) for record in records],
-        )
+        try:
+            self._opened().executemany(
+                "INSERT OR REPLACE INTO row VALUES (?, ?, ?)",
+                [(str(record.get("incident_id")), str(record.get("id")), orjson.dumps(record)) for record in records],
+            )
+        except sqlite3.Error as error:
+            self.error = self.error or NoRoomError(
+                f"no room to join nested columns in the temporary directory ({error}). Make room there, or name "
+                "another directory with TMPDIR"
+            )
+            self.complete.set()
 
     def done(self, error: Exception | None = None) -> None:
         """One of the passes has ended."""

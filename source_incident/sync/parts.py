@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from source_incident.places import Part
-from source_incident.streams.base import IncidentStream, IncrementalStream, Page, Slice, cursor_of
+from source_incident.streams.base import EARLIEST, IncidentStream, IncrementalStream, Page, Slice, cursor_of
 
 # A new chain costs at most one request, the rest of a page. One for so many pages stays under a twentieth more.
 PAGES_PER_PART = 23
@@ -20,6 +20,10 @@ FEWEST_PAGES = 4
 FIRST, LAST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
+
+
+class NotDivisibleError(Exception):
+    """The API filters or orders the list otherwise than its parts need."""
 
 
 class Chain:
@@ -44,6 +48,7 @@ class Chain:
         self._pages = 0
         self._oldest, self._newest = LAST, FIRST
         self._newest_first = self._oldest_first = True
+        self._divided = False
         self._bound()
 
     @property
@@ -51,21 +56,29 @@ class Chain:
         return Part(self.after, self.start, self.end)
 
     def note(self, page: Page, field: str) -> None:
-        """Takes in what a page tells of the list's order and density."""
+        """Takes in what a page tells of the list's order and density.
+
+        Raises:
+            NotDivisibleError: the chain was divided, and the page is not what follows.
+        """
         self.ended = page.after is None
+        if not page.records:
+            return
         times = [value for record in page.records if isinstance(value := record.get(field), str)]
-        if not times:
-            return
-        oldest, newest = (cursor_of({field: value}, field) for value in (min(times), max(times)))
-        if oldest is None or newest is None:
+        oldest, newest = (
+            (cursor_of({field: value}, field) for value in (min(times), max(times))) if times else (None, None)
+        )
+        if len(times) < len(page.records) or oldest is None or newest is None or oldest < EARLIEST:
             self._newest_first = self._oldest_first = False
-            return
-        if self._pages:
-            self._newest_first &= newest <= self._oldest
-            self._oldest_first &= oldest >= self._newest
-        self._pages += 1
-        self._origin = max(newest, self._origin or newest)
-        self._oldest, self._newest = min(oldest, self._oldest), max(newest, self._newest)
+        else:
+            if self._pages:
+                self._newest_first &= newest <= self._oldest
+                self._oldest_first &= oldest >= self._newest
+            self._pages += 1
+            self._origin = max(newest, self._origin or newest)
+            self._oldest, self._newest = min(oldest, self._oldest), max(newest, self._newest)
+        if self._divided and not (self._newest_first or self._oldest_first):
+            raise NotDivisibleError
 
     def pages_left(self) -> float:
         """How many pages may be left, if the rest of the span is as full as what was read; 0: it can't be told."""
@@ -92,6 +105,7 @@ class Chain:
         else:
             new = Chain(Part(None, moment, self.end), base, self._origin)
             self.end = moment
+        self._divided = True
         self._bound()
         return new
 
@@ -132,14 +146,18 @@ class Parts:
 
         Returns:
             A new chain that is to be read from now on; None: nothing is divided.
+
+        Raises:
+            NotDivisibleError: what was divided can't be gone on with.
         """
         self._pages += 1
-        if self._most == 1 or self._field is None:
+        if self._field is None:
             return None
         chain.note(page, self._field)
         left = chain.pages_left()
         if (
-            left < FEWEST_PAGES
+            self._most == 1
+            or left < FEWEST_PAGES
             or (self._divisions + 1) * PAGES_PER_PART > self._pages
             or sum(not one.ended for one in self.chains) >= self._most
             or any(one.pages_left() > left for one in self.chains if one is not chain)

@@ -66,7 +66,7 @@ class Pass:
         modes: the incident modes that it asks for.
         since: the filter as it is sent; None: none.
         parts: what is left of the list.
-        moved: a page after the first was asked for, or can be.
+        divisible: a long list may be read in parts.
         began: the bookmark it leaves; None: the moment the sync began.
         floors: by consumer and mode, the moment from which on that consumer wants records; None: all.
     """
@@ -74,13 +74,17 @@ class Pass:
     modes: tuple[str, ...]
     since: str | None = None
     parts: tuple[Part, ...] = (Part(),)
-    moved: bool = False
+    divisible: bool = True
     began: datetime | None = None
     floors: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
         return self.since is None and self.parts == (Part(),)
+
+    def leaves_out_below(self, name: str) -> bool:
+        """Whether it leaves out records for one who reads what is below the list `name`."""
+        return any(any(floors.values()) for consumer, floors in self.floors.items() if consumer != name)
 
     def starts_all_of(self, name: str) -> bool:
         """Whether it begins with the first page of what a consumer wants, and the API's filter leaves out the rest."""

@@ -16,7 +16,7 @@ from source_incident.streams.alerts import Alerts
 from source_incident.streams.base import IncrementalStream, Page, Slice, rfc3339
 from source_incident.streams.on_call import Escalations
 from source_incident.sync import parts as module
-from source_incident.sync.parts import Chain, Parts
+from source_incident.sync.parts import Chain, NotDivisibleError, Parts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 3
@@ -44,16 +44,21 @@ class Api:
 
     def page(self, listed: IncrementalStream, slice_: Slice, after: str | None) -> Page:
         self.requests += 1
-        given = [record for record in self.records if self._passes(record, listed.slice_params(slice_))]
+        given = self._listed(listed.slice_params(slice_))
         # The page after a record that the list does not have is no part of the API's contract.
         first = [record["id"] for record in given].index(after) + 1 if after else 0
         found = given[first : first + PAGE]
         return Page(found, found[-1]["id"] if found and first + PAGE < len(given) else None)
 
+    def _listed(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [record for record in self.records if self._passes(record, params)]
+
     def _passes(self, record: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
         created = datetime.fromisoformat(record["created_at"])
         if (start := params.get("created_at[gte]")) is not None:
             return self._of(created) >= self._given(start)
+        if (end := params.get("created_at[lte]")) is not None:
+            return self._of(created) <= self._given(end)
         if between := params.get("created_at[date_range]"):
             start, end = (self._given(bound) for bound in between.split("~"))
             return start <= self._of(created) <= end if self._days_at else start <= self._of(created) < end
@@ -87,7 +92,14 @@ def read(
             break
         chain = parts.chains[choose(len(parts.chains))]
         page = api.page(listed, chain.slice, places[chain])
-        if new := parts.read(chain, page):
+        try:
+            new = parts.read(chain, page)
+        except NotDivisibleError:
+            left = (Part(),)
+            parts = Parts(listed, left, {}, 1)
+            places = dict.fromkeys(parts.chains)
+            continue
+        if new:
             places[new] = new.after
         places[chain] = page.after
         emitted += [record["id"] for record in page.records]
@@ -167,6 +179,51 @@ def test_dividing_costs_at_most_a_twentieth_more_requests(
     assert sorted(emitted) == sorted(record["id"] for record in records)
     assert api.requests <= pages * 1.05
     assert api.requests > pages or pages < 40
+
+
+class OtherWay(Api):
+    """Turns a list round that is filtered by creation."""
+
+    def _listed(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = super()._listed(params)
+        return found[::-1] if any(name.startswith("created_at") for name in params) else found
+
+
+class Undated(Api):
+    """Leaves records without a time of creation out of a list that is filtered by it."""
+
+    def _passes(self, record: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+        if record["created_at"] is None:
+            return not any(name.startswith("created_at") for name in params)
+        return super()._passes(record, params)
+
+
+def test_an_api_that_orders_a_filtered_list_otherwise_gets_it_read_whole() -> None:
+    records = ordered(900, timedelta(hours=1))
+    emitted, left = read(OtherWay(records, None), ALERTS, (Part(),), lambda count: 0)
+    assert left == ()
+    assert set(emitted) == {record["id"] for record in records}
+
+
+@pytest.mark.parametrize("days_at", [None, UTC])
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00Z", "1960-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_times_before_anything_are_read_too(days_at: timezone | None, created: str, reverse: bool) -> None:
+    records = ordered(900, timedelta(hours=1))
+    for number in (-1, -2):
+        records[number]["created_at"] = created
+    api = Api(records[::-1] if reverse else records, days_at)
+    emitted, _ = read(api, ESCALATIONS if days_at else ALERTS, (Part(),), lambda count: 0)
+    assert sorted(emitted) == sorted(record["id"] for record in records)
+
+
+def test_a_list_with_a_record_without_a_time_on_the_first_pages_is_not_divided() -> None:
+    records = ordered(900, timedelta(hours=1))
+    records[1]["created_at"] = None
+    api = Undated(records, None)
+    emitted, _ = read(api, ALERTS, (Part(),), lambda count: 0)
+    assert len(emitted) == len(records)
+    assert api.requests == len(records) / PAGE
 
 
 def test_no_more_parts_are_read_at_once_than_there_are_workers() -> None:
