@@ -21,6 +21,8 @@ from .options import Options
 from .protocol import Protocol
 
 _START = 20.0
+# How often the connections are broken while new ones are refused.
+BREAKS = 20
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -54,14 +56,16 @@ class Server(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
         # Held meanwhile, so that no other sandbox gets the port.
         held = bound(host, port)
         self._listening_again = asyncio.create_task(self._listen_again(held, seconds))
 
     async def _listen_again(self, held: socket.socket, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        for _ in range(BREAKS):
+            # Again and again: a connection that was just being accepted is in the list a little later.
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+            await asyncio.sleep(seconds / BREAKS)
         held.listen(1024)
         self.servers = [
             await asyncio.get_running_loop().create_server(
