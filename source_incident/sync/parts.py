@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from source_incident.config import EARLIEST
 from source_incident.places import Part
-from source_incident.streams.base import EARLIEST, IncidentStream, IncrementalStream, Page, Slice, cursor_of
+from source_incident.streams.base import IncidentStream, IncrementalStream, Page, Slice, cursor_of
 
 # A new chain costs at most one request, the rest of a page. One for so many pages stays under a twentieth more.
 PAGES_PER_PART = 23
