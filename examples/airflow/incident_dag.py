@@ -116,7 +116,7 @@ def incident() -> None:
         state: str = Variable.get(kept, default="{}")
         try:
             for line in Container(SYNC, CATALOG=json.dumps(catalog), STATE=state).lines():
-                state = line
+                state = line if line.startswith("{") else state
         finally:
             Variable.set(kept, state)
 
