@@ -28,9 +28,11 @@ Record = dict[str, Any]
 Key = tuple[str, ...]
 
 
-# Where the tests run in the background, SIGINT is ignored, and would be in the program.
+# Where the tests run in the background, these are ignored, and would be in the program.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -263,8 +263,9 @@ class Sync:
         divided: list[asyncio.Task[None]] = []
         try:
             async for page in self._reader.pages(tree.stream, chain.slice, chain.after):
+                # Before the pages are handed out side by side: the second would pass the first while that tells it.
+                await self._start(tree.selected)
                 if expects and page.total is not None:
-                    await self._start(expects)
                     await self._tell(Expected(tree.stream.name, page.total))
                 expects = None
                 if rows:
@@ -299,7 +300,6 @@ class Sync:
         previous: "asyncio.Task[None] | None",
     ) -> None:
         """Hands out a page's records and their children; then, after the pages before it, the checkpoint."""
-        await self._start(tree.selected)
         wanted = wanted_by(tree, one, page.records)
         asked: dict[int, dict[str, list[Record]]] = {}
         if tree.selected:
