@@ -39,7 +39,7 @@ def measure() -> Iterator[Result]:
         floor = least(run.counts, usual, 1 - HALF / usual["rate"])
         yield Result("pace, another client takes half", run.seconds, floor, 1.05, "s")
         yield Result("pace, 429 a minute beside it", run.refused / (run.seconds / 60), 0, 1, "", absolute=True)
-    with Sandbox(process=True, preload=True, **{**ACCOUNT, "incidents": 6000}) as sandbox:
+    with Sandbox(process=True, preload=True, **{**ACCOUNT, "incidents": 16_000}) as sandbox:
         columns = {"incidents": ["attachments", "updates", "actions"]}
         yield from _alone("1 a second on incidents", sandbox, usual, columns, runs=1)
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 # The longest that one wait can be: a Retry-After beyond it is a fault of the answer, not a wish of the API.
 LONGEST_WAIT = 300.0
 # What stays in a bucket, in seconds of its refilling and at most so many tokens: answers come out of order, and other
-# keys of the organisation can take from the same bucket. They take less than a tenth of a second from the whole sync.
-RESERVE_SECONDS = 0.1
-LARGEST_RESERVE = 3
+# keys of the organisation can take from the same bucket. They take a quarter of a second from the whole sync.
+RESERVE_SECONDS = 0.25
+LARGEST_RESERVE = 5
 # A 429 although a token seemed to be there: others take from the bucket, so it refills for us more slowly than it says.
 SHARE_AFTER_REFUSAL = 0.7
 SMALLEST_SHARE = 0.1
