@@ -157,5 +157,5 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _epilog() -> str:
     examples = [f"  # {what}\n  {line}" for what, line in EXAMPLES]
-    codes = [f"  {code:10}{means}" for code, means in EXIT_CODES.items()]
+    codes = [f"  {code:14}{means}" for code, means in EXIT_CODES.items()]
     return "\n".join(["examples:", *examples, "", "exit codes:", *codes])

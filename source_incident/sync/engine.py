@@ -219,7 +219,7 @@ class Sync:
                 logger.warning("%s: the API does not divide this list, it starts again and is read whole", name)
                 self._restart(tree, one)
                 one.divisible = False
-                await self._read_pages(tree, one, rows)
+                await read()
 
         name = tree.stream.name
         try:

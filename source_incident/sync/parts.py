@@ -152,13 +152,12 @@ class Parts:
             NotDivisibleError: what was divided can't be gone on with.
         """
         self._pages += 1
-        if self._field is None:
+        if self._field is None or self._most == 1:
             return None
         chain.note(page, self._field)
         left = chain.pages_left()
         if (
-            self._most == 1
-            or left < FEWEST_PAGES
+            left < FEWEST_PAGES
             or (self._divisions + 1) * PAGES_PER_PART > self._pages
             or sum(not one.ended for one in self.chains) >= self._most
             or any(one.pages_left() > left for one in self.chains if one is not chain)
