@@ -73,7 +73,7 @@ client-test: $(ENV) $(CLIENTS) ## inside the tools that people run it with; need
 workers-test: $(ENV) ## the tests of state, resuming and stopping with 1 to 20 workers
 	for workers in $$(seq 1 20); do \
 		$(RUN)/pytest -q integration_tests/sync/test_state.py integration_tests/sync/test_stopping.py \
-		integration_tests/sync/test_parts.py --workers $$workers || exit 1; done
+		integration_tests/sync/test_partitions.py --workers $$workers || exit 1; done
 
 image: ## the container image
 	docker build --network host --tag $(IMAGE):$(VERSION) .

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 PROGRAM = (sys.executable, "-m", "source_incident")
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))

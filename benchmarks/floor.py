@@ -28,17 +28,17 @@ def main(stream: str, endpoint: str, key: str) -> None:
         response.raise_for_status()
         return orjson.loads(response.content)
 
-    def pages(path: str, records_at: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
+    def pages(path: str, records_key: str, **query: Any) -> Iterator[list[dict[str, Any]]]:
         while True:
             body = get(path, page_size=250, **query)
-            yield body[records_at]
+            yield body[records_key]
             query["after"] = body["pagination_meta"].get("after")
             if not query["after"]:
                 return
 
-    def by_incident(path: str, records_at: str) -> dict[str, list[dict[str, Any]]]:
+    def by_incident(path: str, records_key: str) -> dict[str, list[dict[str, Any]]]:
         rows = defaultdict(list)
-        for page in pages(path, records_at):
+        for page in pages(path, records_key):
             for row in page:
                 rows[row["incident_id"]].append(row)
         return rows

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from benchmarks.common import ACCOUNT, Result, main, median, read
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 from source_incident.streams.alerts import Alerts
 
 LATENCY = 0.150

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.common import Result, main, median, read
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 MOST = 150.0
 SHORT, LONG = 10_000, 1_000_000

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.common import ACCOUNT, RUNS, Result, main, read
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 LATENCY = 80
 INCIDENTS = "/v2/incidents"

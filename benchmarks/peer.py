@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.common import ACCOUNT, RUNS, Process, Result, command_to_read, main, run
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 from source_incident.source import SourceIncident
 
 BESIDE = "beside the CDK's concurrent source:"

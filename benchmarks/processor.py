@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.common import RUNS, Result, command_to_read, main, run
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 SMALL = 100_000
 NESTED = 20_000

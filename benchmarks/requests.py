@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from benchmarks.common import ACCOUNT, Result, main, read
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 from source_incident.streams import STREAMS
 from source_incident.streams.base import ChildStream, IncidentStream
 

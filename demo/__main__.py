@@ -55,7 +55,7 @@ def sandbox() -> Iterator[str]:
     log = HERE / "sandbox.log"
     with log.open("w") as errors:
         program = subprocess.Popen(
-            [sys.executable, "-m", "integration_tests.sandbox", "--port", "0"],
+            [sys.executable, "-m", "sandbox", "--port", "0"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, Catalog, Tap
+from integration_tests.support.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, Catalog, Tap
+from sandbox import Sandbox
 
 KEY = "sandbox-key-4711"
 SMALL: dict[str, Any] = {

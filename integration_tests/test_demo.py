@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import duckdb
 
-from integration_tests.sync.tap import ROOT
+from integration_tests.support.tap import ROOT
 
 SECONDS = 120
 

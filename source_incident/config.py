@@ -5,7 +5,6 @@ The Airbyte spec, the environment variables, the checks, `--about` and the table
 """
 
 import difflib
-import importlib.metadata
 import ipaddress
 import json
 import os
@@ -19,12 +18,12 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from source_incident.timestamps import EARLIEST, parse_timestamp
+
 DOCUMENTATION_URL = "https://api-docs.incident.io/"
 DEFAULT_ENDPOINT = "https://api.incident.io"
 DEFAULT_MODES = ("standard", "retrospective")
 MAX_CONFIG_BYTES = 1_000_000
-# Before the first incident of any account: incident.io was founded in 2021.
-EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 # What to do about a file that can't be used.
 ADVICE = {
     "config": "Make one with tap-incident --init",
@@ -323,24 +322,6 @@ def _ends_with_a_state(content: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return bool(several) and isinstance(document, dict) and not document.keys().isdisjoint(("bookmarks", "value"))
-
-
-def version() -> str:
-    """The version of the installed package."""
-    try:
-        return importlib.metadata.version("tap-incident")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
-
-
-def parse_timestamp(text: str) -> datetime:
-    """A date or an RFC 3339 timestamp as an aware datetime in UTC.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    moment = datetime.fromisoformat(text.strip())
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _checked(setting: Setting, value: Any) -> Any:

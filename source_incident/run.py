@@ -17,7 +17,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from source_incident import cli, config, stderr
-from source_incident.config import ConfigError, version
+from source_incident.config import ConfigError
+from source_incident.version import version
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 
     from source_incident.batches import RecordBatch
-    from source_incident.progress import Show
+    from source_incident.display import Show
     from source_incident.singer import SavedState, Selection
     from source_incident.source import SourceIncident
 
@@ -244,14 +245,14 @@ class _Program:
                 yield message
 
     def _source(self, optional: Iterable[str] = (), show: "Show | None" = None) -> "SourceIncident":
-        from source_incident.progress import nothing
+        from source_incident.display import nothing
         from source_incident.source import SourceIncident
 
         return SourceIncident(frozenset(optional), show or nothing)
 
     def _show(self) -> "Show":
         """What shows how far a read is: a live display where only people read stderr, else lines in the log."""
-        from source_incident.progress import live, log_lines, nothing
+        from source_incident.display import live, log_lines, nothing
 
         if self._args.no_progress:
             return nothing
@@ -326,8 +327,8 @@ def _cant_write(error: OSError) -> NoReturn:
 
 def _exit(code: int) -> NoReturn:
     """Ends the process where it is."""
-    if "source_incident.progress" in sys.modules:
-        from source_incident.progress import give_back_terminal
+    if "source_incident.display" in sys.modules:
+        from source_incident.display import give_back_terminal
 
         give_back_terminal()
     os._exit(code)

@@ -55,10 +55,8 @@ from source_incident.config import (
     Config,
     ConfigError,
     connection_specification,
-    version,
 )
-from source_incident.places import Progress, StateError
-from source_incident.progress import Show, Tally, nothing
+from source_incident.display import Show, SyncStats, nothing
 from source_incident.streams import STREAMS
 from source_incident.streams.base import ChildStream, IncidentStream, Page
 from source_incident.sync import (
@@ -72,6 +70,8 @@ from source_incident.sync import (
     Started,
     Sync,
 )
+from source_incident.sync.state import StateError, StreamState
+from source_incident.version import version
 
 T = TypeVar("T")
 
@@ -273,15 +273,15 @@ class SourceIncident(AbstractSource):
         failed: dict[str, FailureType] = {}
         left_out: dict[str, str] = {}
         common: ApiError | None = None
-        tally = Tally(client, len(selected))
+        stats = SyncStats(client, len(selected))
         self._sync = Sync(client, parsed, streams, selected)
         if self._stopped:
             self._sync.stop()
         display = ExitStack()
         try:
-            display.enter_context(self._show(tally))
+            display.enter_context(self._show(stats))
             for event in self._sync.run():
-                name, stream = event.stream, tally.take(event)
+                name, stream = event.stream, stats.take(event)
                 match event:
                     case Records():
                         if stream.records == len(event.records):
@@ -316,7 +316,7 @@ class SourceIncident(AbstractSource):
         finally:
             display.close()
             client.close()
-            logger.info("Summary: %s", tally.summary())
+            logger.info("Summary: %s", stats.summary())
         if common:
             raise AirbyteTracedException(
                 message=common.message, internal_message=common.message, failure_type=_failure_type(common)
@@ -439,13 +439,13 @@ def _progress(
     streams: Mapping[str, IncidentStream],
     config: Config,
     state: Mapping[str, Any] | None,
-) -> Progress:
+) -> StreamState:
     root: type[IncidentStream] = type(stream)
     while issubclass(root, ChildStream):
         root = root.parent
     modes = config.incident_modes if root.mode_parameter else ("",)
     try:
-        return Progress(stream.name, str(stream.bookmark_key), modes, state)
+        return StreamState(stream.name, str(stream.bookmark_key), modes, state)
     except StateError as error:
         raise _config_error(
             f"state: the state of the stream {stream.name!r} can't be understood: {error}. Take it out of the state "

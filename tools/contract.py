@@ -43,7 +43,7 @@ def findings(document: Document) -> list[str]:
 
 def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
     """The query parameters that `stream` can send, each with the values fixed in the code."""
-    query: dict[str, Any] = {**stream.query, **stream.still_open}
+    query: dict[str, Any] = {**stream.query, **stream.open_parent_query}
     if stream.page_size is not None:
         query |= {"page_size": [], stream.after_parameter: []}
     if issubclass(stream, IncrementalStream):
@@ -148,7 +148,7 @@ def _parameters(document: Document, stream: type[IncidentStream], path: str) -> 
 def _documented(document: Document, stream: type[IncidentStream]) -> set[str]:
     """The fields that the document itself has, whatever the connector adds."""
     body = document.body(stream.endpoint)
-    found = body if stream.records_at is None else document.resolve(_at(body, stream.records_at))
+    found = body if stream.records_key is None else document.resolve(_at(body, stream.records_key))
     return set(document.resolve(found.get("items", found)).get("properties", {}))
 
 

@@ -2,7 +2,7 @@
 
 It ships inside the source distribution of the vendor's own SDK on PyPI. It is fetched with pip,
 so that pip's own settings say where from, and kept under `.cache/`; its text is the vendor's, so
-it is never committed: `integration_tests/sandbox/contract.json` has the facts of it.
+it is never committed: `sandbox/contract.json` has the facts of it.
 """
 
 from __future__ import annotations

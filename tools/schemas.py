@@ -56,9 +56,9 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
         columns[stream.record_list_field] = {"type": "string"}
     if stream.position_field is not None:
         columns[stream.position_field] = {"type": "integer"}
-    for column, path in stream.copied.items():
+    for column, path in stream.extra_fields.items():
         columns[column] = _at(record, path, name)
-    for column, path in stream.copied_from_body.items():
+    for column, path in stream.body_fields.items():
         columns[column] = _nullable(_at(_convert(document, body, where=name), path, name))
     for column, nested in stream.nested.items():
         items = stream_schema(document, _stream(nested))
@@ -137,9 +137,9 @@ def _parent_keys(stream: type[IncidentStream]) -> list[str]:
 
 
 def _record(document: Document, stream: type[IncidentStream], body: Mapping[str, Any]) -> Mapping[str, Any]:
-    if stream.records_at is None:
+    if stream.records_key is None:
         return body
-    found = document.resolve(body["properties"][stream.records_at])
+    found = document.resolve(body["properties"][stream.records_key])
     if getattr(stream, "single_record", False):
         return found
     for name in stream.record_lists[:1]:

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from source_incident import progress, run
+from source_incident import run
 from source_incident.output import Output
 from source_incident.streams import STREAMS
 from unit_tests.api.server import ScriptedServer, answer
@@ -687,7 +687,7 @@ def test_a_log_gets_a_line_a_stream_under_way_unless_it_is_not_wanted(
     command: list[str],
     flags: list[str],
 ) -> None:
-    monkeypatch.setattr(progress, "LOG_SECONDS", 0.1)
+    monkeypatch.setattr(display, "LOG_SECONDS", 0.1)
     first, second = (
         answer({"escalations": [{"id": id_}], "pagination_meta": {"after": after}})
         for id_, after in (("first", "p2"), ("second", None))

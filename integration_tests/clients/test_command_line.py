@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import KEY
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT, SECONDS, clean_environment
-from integration_tests.sync.terminal import Terminal
+from integration_tests.support.tap import ROOT, SECONDS, clean_environment
+from integration_tests.support.terminal import Terminal
+from sandbox import Sandbox
 from source_incident import cli
 
 pytestmark = pytest.mark.clients

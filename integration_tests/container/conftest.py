@@ -16,7 +16,7 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from docker.types import LogConfig
 
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"

@@ -20,8 +20,8 @@ from docker.models.images import Image
 from packaging.utils import canonicalize_name
 
 from integration_tests.container.conftest import KEY, ROOT, SECONDS, SHELL, Connector
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import stream_states
+from integration_tests.support.tap import stream_states
+from sandbox import Sandbox
 
 pytestmark = pytest.mark.container
 

@@ -18,7 +18,7 @@ from docker.models.images import Image
 
 from integration_tests.container.conftest import KEY, ROOT, SECONDS
 from integration_tests.container.test_container import DEFAULT_STREAMS
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 pytestmark = pytest.mark.container
 

@@ -15,8 +15,8 @@ from integration_tests.clients.singer.postgres import cluster, programs
 from integration_tests.conftest import KEY
 from integration_tests.docs.commands import NOT_RUN, commands, run_here
 from integration_tests.docs.markdown import DOCUMENTS, blocks
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT, SECONDS, clean_environment
+from integration_tests.support.tap import ROOT, SECONDS, clean_environment
+from sandbox import Sandbox
 
 RUN = {"README.md", "deploying.md"}
 Follow = Callable[..., str]

@@ -14,8 +14,8 @@ import yaml
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from integration_tests.conftest import KEY
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT, SECONDS
+from integration_tests.support.tap import ROOT, SECONDS
+from sandbox import Sandbox
 from source_incident.config import Config
 from source_incident.streams import STREAMS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integration_tests.docs.markdown import DOCUMENTS, headings, links
-from integration_tests.sync.tap import ROOT
+from integration_tests.support.tap import ROOT
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

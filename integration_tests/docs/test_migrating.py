@@ -11,8 +11,8 @@ import pytest
 
 from integration_tests.conftest import KEY
 from integration_tests.docs.markdown import tables
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import SINGER, Catalog, Tap
+from integration_tests.support.tap import SINGER, Catalog, Tap
+from sandbox import Sandbox
 
 GUIDE = "docs/migrating.md"
 # Names of streams, columns, keys and cursors, as that connector's manifest had them in November 2026.

@@ -11,7 +11,7 @@ import pytest
 from integration_tests.faults import table
 from integration_tests.faults.cases import Case
 from integration_tests.faults.runs import Listener, Runs
-from integration_tests.sync.tap import PROTOCOLS, Catalog
+from integration_tests.support.tap import PROTOCOLS, Catalog
 
 WRITES = os.environ.get("RELIABILITY") == "write"
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from integration_tests.conftest import KEY
 from integration_tests.faults.cases import COMPANY, PAGES, STREAMS, STRUCK, Case
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account, declarations
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Destination, Record, Run, Tap
+from integration_tests.support.account import Account, declarations
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Destination, Record, Run, Tap
+from sandbox import Sandbox
 
 SIDE_BY_SIDE = 3
 RETRY = re.compile(

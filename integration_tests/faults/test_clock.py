@@ -13,10 +13,10 @@ import pytest
 from integration_tests.conftest import MakeTap
 from integration_tests.faults.conftest import Reliability
 from integration_tests.faults.runs import clean
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import PROTOCOLS, Catalog, Destination, Run, Tap
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import PROTOCOLS, Catalog, Destination, Run, Tap
+from sandbox import Sandbox
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 NAMES = ("alerts", "actions")

@@ -9,8 +9,8 @@ import pytest
 from integration_tests.faults.cases import ANSWERS, HARMLESS, LIMITED, PASSING, UNTOUCHED, Case
 from integration_tests.faults.conftest import Reliability
 from integration_tests.faults.runs import Listener, Runs, clean, failures_of, retries_of, told
-from integration_tests.sync.account import declarations
-from integration_tests.sync.tap import PROTOCOLS
+from integration_tests.support.account import declarations
+from integration_tests.support.tap import PROTOCOLS
 
 
 def name(case: Case) -> str:

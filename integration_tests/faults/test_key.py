@@ -12,10 +12,10 @@ import requests
 from integration_tests.conftest import KEY, MakeTap
 from integration_tests.faults.conftest import Reliability
 from integration_tests.faults.runs import Listener, clean
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, Catalog, Destination
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, Catalog, Destination
+from sandbox import Sandbox
 
 PATH = "/behind/incident"
 

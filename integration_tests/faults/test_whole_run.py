@@ -11,10 +11,10 @@ import pytest
 from integration_tests.conftest import MakeTap
 from integration_tests.faults.conftest import Reliability
 from integration_tests.faults.runs import clean, failures_of, retries_of, told
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Destination, Run
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Destination, Run
+from sandbox import Sandbox
 
 NAMES = ("alerts", "escalations", "severities")
 LATER = "path=/v2/alerts,query=after="

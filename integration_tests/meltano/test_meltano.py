@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import KEY
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.tap import ROOT, SECONDS, Catalog, Record, by_key, clean_environment
+from integration_tests.support.account import Account
+from integration_tests.support.tap import ROOT, SECONDS, Catalog, Record, by_key, clean_environment
+from sandbox import Sandbox
 from source_incident.config import SETTINGS
 
 MELTANO = ROOT / ".venv-meltano" / "bin" / "meltano"

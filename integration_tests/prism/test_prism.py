@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from integration_tests.prism.stand_in import Front, NotInstalledError, install, prism, servable
-from integration_tests.sync.tap import AIRBYTE, ROOT, Catalog, Tap
+from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
 from tools.document import DocumentError, fetch
 
 KEY = "prism-key-4711"

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from integration_tests.faults.cases import ANSWERS, HARMLESS, LIMITED, PASSING
-from integration_tests.sandbox import Sandbox
 from integration_tests.soak.kill import BY_INCIDENT
 from integration_tests.soak.kill import STREAMS as MOST_STREAMS
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, PROTOCOLS, Catalog, Destination, Run, Tap
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, PROTOCOLS, Catalog, Destination, Run, Tap
+from sandbox import Sandbox
 
 STREAMS = (*MOST_STREAMS, BY_INCIDENT)
 RATE = 0.05

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, PROTOCOLS, SINGER, Catalog, Destination, Tap
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, PROTOCOLS, SINGER, Catalog, Destination, Tap
+from sandbox import Sandbox
 
 COMPANY = {
     "incidents": 600,

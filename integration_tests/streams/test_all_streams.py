@@ -8,10 +8,10 @@ from typing import Any
 import requests
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account, declarations
-from integration_tests.sync.tap import Catalog, Record
+from integration_tests.support.account import Account, declarations
+from integration_tests.support.tap import Catalog, Record
 from integration_tests.sync.test_reading import assert_same
+from sandbox import Sandbox
 
 # What is no list of records: how to ask for it, and the stream that it hangs below
 OBJECTS = {

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from integration_tests.conftest import KEY, SMALL, MakeTap
-from integration_tests.sandbox import Sandbox
 from integration_tests.streams.test_all_streams import OF_A_WINDOW, held_of
-from integration_tests.sync.account import Account, declarations
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Run, Tap
+from integration_tests.support.account import Account, declarations
+from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Run, Tap
 from integration_tests.sync.test_idle import changed_incidents, quiet
+from sandbox import Sandbox
 from source_incident.streams.base import ChildStream
 from tools.schemas import stream_name
 

@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import Catalog
+from integration_tests.support.tap import Catalog
+from sandbox import Sandbox
 
 # Not taken from the declarations: one that is lost there has to be noticed here
 CREDENTIALS = (

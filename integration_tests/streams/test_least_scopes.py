@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT, Catalog
+from integration_tests.support.tap import ROOT, Catalog
+from sandbox import Sandbox
 
 CONTRACT = json.loads((ROOT / "integration_tests" / "sandbox" / "contract.json").read_text())
 EVERY_SCOPE = {scope for endpoint in CONTRACT["endpoints"].values() for scope in endpoint["scopes"]}

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
 from integration_tests.streams.test_all_streams import ask
-from integration_tests.sync.tap import Catalog
+from integration_tests.support.tap import Catalog
 from integration_tests.sync.test_reading import assert_same
+from sandbox import Sandbox
 
 
 def test_schedule_entries_follow_their_own_paging_within_the_window(

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sandbox.contract import Contract
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, Catalog, Destination
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, Catalog, Destination
+from sandbox import Sandbox
+from sandbox.contract import Contract
 from source_incident.streams import STREAMS
 from tools.docs import scopes
 from tools.schemas import stream_name

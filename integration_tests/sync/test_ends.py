@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import PROGRAM, Catalog
+from integration_tests.support.tap import PROGRAM, Catalog
+from sandbox import Sandbox
 
 
 def run(config: dict[str, object], folder: Path, *arguments: str, stdout: int = subprocess.PIPE) -> tuple[int, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import Catalog, Destination
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import Catalog, Destination
 from integration_tests.sync.test_idle import changed_incidents, quiet
+from sandbox import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
 MANY = 600

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import Catalog
+from integration_tests.support.tap import Catalog
 from integration_tests.sync.test_reading import SIXTEEN
+from sandbox import Sandbox
 
 MOST = 40
 
@@ -87,7 +87,7 @@ def test_children_of_incidents_that_changed_or_are_open_are_read_again(
     tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incident_attachments", "call_sessions"])
     state = tap.read(chosen).ok().state
     shown = [row for row in sandbox.records("incidents") if row.get("mode") in ("standard", "retrospective")]
-    still_open = {
+    open_parent_query = {
         row["id"] for row in shown if row["incident_status"]["category"] in ("triage", "live", "paused", "learning")
     }
     changed = changed_incidents(sandbox, 3)
@@ -97,7 +97,7 @@ def test_children_of_incidents_that_changed_or_are_open_are_read_again(
     for path in ("/v1/incident_attachments", "/v2/call_sessions"):
         asked = [parameter(entry, "incident_id") for entry in log if entry["path"] == path]
         assert len(asked) == len(set(asked))
-        assert set(asked) == changed | still_open
+        assert set(asked) == changed | open_parent_query
     assert sum(entry["path"] == "/v2/incidents" for entry in log) == 2
 
 

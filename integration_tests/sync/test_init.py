@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.conftest import KEY
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import PROGRAM, SINGER, Tap
-from integration_tests.sync.terminal import Terminal
+from integration_tests.support.tap import PROGRAM, SINGER, Tap
+from integration_tests.support.terminal import Terminal
+from sandbox import Sandbox
 
 CTRL_C, CTRL_D = "\x03", "\x04"
 StartTerminal = Callable[..., Terminal]

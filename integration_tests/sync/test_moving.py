@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences, outdated
-from integration_tests.sync.tap import PROTOCOLS, Catalog, Destination, Tap
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences, outdated
+from integration_tests.support.tap import PROTOCOLS, Catalog, Destination, Tap
+from sandbox import Sandbox
 
 SYNCS = 10
 STREAMS = ("incidents", "actions", "follow_ups", "incident_updates", "alerts", "escalations")

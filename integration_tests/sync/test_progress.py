@@ -15,8 +15,8 @@ from collections.abc import Callable
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import AIRBYTE, PROGRAM, ROOT, SECONDS, SINGER, Catalog, Run, Tap, clean_environment
+from integration_tests.support.tap import AIRBYTE, PROGRAM, ROOT, SECONDS, SINGER, Catalog, Run, Tap, clean_environment
+from sandbox import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
 SUMMARY = re.compile(

@@ -14,10 +14,9 @@ import pytest
 from airbyte_cdk.models import AirbyteMessageSerializer
 
 from integration_tests.conftest import KEY, MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account, declarations
-from integration_tests.sync.compare import normal
-from integration_tests.sync.tap import (
+from integration_tests.support.account import Account, declarations
+from integration_tests.support.compare import normal
+from integration_tests.support.tap import (
     AIRBYTE,
     SINGER,
     Catalog,
@@ -28,6 +27,7 @@ from integration_tests.sync.tap import (
     fixed,
     without_nulls,
 )
+from sandbox import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
 SIXTEEN = (
@@ -72,7 +72,7 @@ def test_everything_on_by_default_comes_as_the_account_holds_it(
     whole_read: Callable[..., Run], account: Account, catalog: Catalog, protocol: str, workers: int
 ) -> None:
     run = whole_read(protocol, workers)
-    lists = [name for name in catalog.by_default if declarations()[name].records_at is not None]
+    lists = [name for name in catalog.by_default if declarations()[name].records_key is not None]
     assert len(lists) > 40
     for name in lists:
         held = account.stream(name)

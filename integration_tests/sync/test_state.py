@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import NESTED, Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Destination, Run, stream_states
+from integration_tests.support.account import NESTED, Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Destination, Run, stream_states
+from sandbox import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
 FILTERED = {"incidents": "/v2/incidents", "actions": "/v3/actions", "alerts": "/v2/alerts"}

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, PROGRAM, ROOT, SINGER, Catalog, Destination, clean_environment
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, PROGRAM, ROOT, SINGER, Catalog, Destination, clean_environment
+from sandbox import Sandbox
 
 PROMPTLY = 5.0
 

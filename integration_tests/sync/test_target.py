@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.tap import ROOT, SECONDS, SINGER, Catalog, Tap, without_nulls
+from integration_tests.support.account import Account
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, Tap, without_nulls
+from sandbox import Sandbox
 
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
 

@@ -30,7 +30,7 @@ from source_incident.api.errors import (
     TransientError,
     UnexpectedAnswerError,
 )
-from source_incident.api.limits import LONGEST_WAIT, Pace
+from source_incident.api.rate_limit import LONGEST_WAIT, Pace
 
 logger = logging.getLogger("airbyte.incident.api")
 

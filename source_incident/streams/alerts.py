@@ -13,7 +13,7 @@ class Alerts(IncrementalStream):
     """Every alert that was received, with its attributes and whether it is still firing."""
 
     endpoint = "/v2/alerts"
-    records_at = "alerts"
+    records_key = "alerts"
     primary_key = ["id"]
     cursor_field = "updated_at"
     split_by = "created_at"
@@ -24,7 +24,7 @@ class AlertAttributes(FullTableStream):
     """The attributes that alerts can carry."""
 
     endpoint = "/v2/alert_attributes"
-    records_at = "alert_attributes"
+    records_key = "alert_attributes"
     primary_key = ["id"]
 
 
@@ -32,7 +32,7 @@ class AlertSources(FullTableStream):
     """The systems that send alerts, and how what they send is read."""
 
     endpoint = "/v2/alert_sources"
-    records_at = "alert_sources"
+    records_key = "alert_sources"
     primary_key = ["id"]
     # `email_options.email_address` stays: whoever has it can mail an alert in, but it is a column of
     # incident.io's own tap, and lets nobody read anything
@@ -47,7 +47,7 @@ class IncidentAlerts(FullTableStream):
     """Which alert belongs to which incident, and the alert route that joined them."""
 
     endpoint = "/v2/incident_alerts"
-    records_at = "incident_alerts"
+    records_key = "incident_alerts"
     primary_key = ["id"]
     page_size = 50
 
@@ -56,7 +56,7 @@ class AlertNotes(ChildStream):
     """The notes that people left on alerts."""
 
     endpoint = "/v1/alert_notes"
-    records_at = "alert_notes"
+    records_key = "alert_notes"
     primary_key = ["id"]
     parent = Alerts
     parent_key = "alert_id"
@@ -73,7 +73,7 @@ class AlertRoutes(FullTableStream):
 
     # /v3 is the newest list; it has only a route's id, name and whether it is enabled
     endpoint = "/v3/alert_routes"
-    records_at = "alert_routes"
+    records_key = "alert_routes"
     primary_key = ["id"]
     page_size = 50
 
@@ -82,7 +82,7 @@ class AlertTags(FullTableStream):
     """The tags that alerts can be marked with."""
 
     endpoint = "/v2/alert_tags"
-    records_at = "alert_tags"
+    records_key = "alert_tags"
     primary_key = ["id"]
     page_size = 250
 
@@ -91,6 +91,6 @@ class MaintenanceWindows(FullTableStream):
     """The times of planned work in which alerts are held back, past ones included."""
 
     endpoint = "/v1/maintenance_windows"
-    records_at = "maintenance_windows"
+    records_key = "maintenance_windows"
     primary_key = ["id"]
     page_size = 50

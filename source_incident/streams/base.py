@@ -20,7 +20,8 @@ from airbyte_cdk.sources.streams.http import HttpStream
 from airbyte_cdk.sources.streams.http.http_client import HttpClient
 
 from source_incident.api import ApiResponse, Client, UnexpectedAnswerError
-from source_incident.config import DEFAULT_MODES, EARLIEST, Config, parse_timestamp
+from source_incident.config import DEFAULT_MODES, Config
+from source_incident.timestamps import EARLIEST, format_timestamp, parse_timestamp
 
 Record = dict[str, Any]
 Slice = Mapping[str, Any]
@@ -72,14 +73,14 @@ class IncidentStream(HttpStream, ABC):
     """
 
     endpoint: ClassVar[str]
-    records_at: ClassVar[str | None]
+    records_key: ClassVar[str | None]
     single_record: ClassVar[bool] = False
     record_lists: ClassVar[tuple[str, ...]] = ()
     record_list_field: ClassVar[str | None] = None
     position_field: ClassVar[str | None] = None
-    made_from: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    copied: ClassVar[Mapping[str, str]] = {}
-    copied_from_body: ClassVar[Mapping[str, str]] = {}
+    key_fallback: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    extra_fields: ClassVar[Mapping[str, str]] = {}
+    body_fields: ClassVar[Mapping[str, str]] = {}
     page_size: int | None = None
     after_parameter: ClassVar[str] = "after"
     query: ClassVar[Mapping[str, Any]] = {}
@@ -89,7 +90,7 @@ class IncidentStream(HttpStream, ABC):
     from_parameter: ClassVar[str | None] = None
     credentials: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}
-    still_open: ClassVar[Mapping[str, Any]] = {}
+    open_parent_query: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
     by_parent: ClassVar[bool] = False
 
@@ -131,11 +132,11 @@ class IncidentStream(HttpStream, ABC):
         if self.page_size:
             params["page_size"] = self.page_size
         if self.from_parameter:
-            params[self.from_parameter] = rfc3339(EARLIEST)
+            params[self.from_parameter] = format_timestamp(EARLIEST)
         if self.window_parameters:
             start, end = self.window_parameters
-            params[start] = rfc3339(self._created_at - self.config.schedule_entries_past)
-            params[end] = rfc3339(self._created_at + self.config.schedule_entries_future)
+            params[start] = format_timestamp(self._created_at - self.config.schedule_entries_past)
+            params[end] = format_timestamp(self._created_at + self.config.schedule_entries_future)
         if stream_slice:
             params.update(self.slice_params(stream_slice))
         if next_page_token:
@@ -178,14 +179,14 @@ class IncidentStream(HttpStream, ABC):
         for path in self.credentials:
             for record in records:
                 _remove(record, path.split("."))
-        for field, paths in self.made_from.items():
+        for field, paths in self.key_fallback.items():
             for record in records:
                 if not record.get(field):
                     record[field] = "/".join(str(value) for path in paths if (value := _at(record, path)))
-        for field, path in self.copied.items():
+        for field, path in self.extra_fields.items():
             for record in records:
                 record.setdefault(field, _at(record, path))
-        for field, path in self.copied_from_body.items():
+        for field, path in self.body_fields.items():
             value = _at(body, path)
             for record in records:
                 record.setdefault(field, value)
@@ -280,7 +281,7 @@ class IncidentStream(HttpStream, ABC):
         """The key's fields that a record brings itself."""
         primary_key = self.primary_key
         keys = [primary_key] if isinstance(primary_key, str) else [str(key) for key in primary_key or ()]
-        given = {*self.made_from, *self.copied, *self.copied_from_body, self.record_list_field, self.position_field}
+        given = {*self.key_fallback, *self.extra_fields, *self.body_fields, self.record_list_field, self.position_field}
         stream: type[IncidentStream] = type(self)
         while issubclass(stream, ChildStream):
             given.add(stream.parent_key)
@@ -309,24 +310,24 @@ class IncidentStream(HttpStream, ABC):
         return _schema(self.name)
 
     def _records(self, body: Mapping[str, Any]) -> list[Record]:
-        if self.records_at is None:
+        if self.records_key is None:
             return [dict(body)]
-        if self.records_at not in body:
-            raise UnexpectedAnswerError(f"the answer has no {self.records_at!r}")
-        found = body[self.records_at]
+        if self.records_key not in body:
+            raise UnexpectedAnswerError(f"the answer has no {self.records_key!r}")
+        found = body[self.records_key]
         if self.single_record:
             if not isinstance(found, dict):
-                raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")
+                raise UnexpectedAnswerError(f"{self.records_key!r} in the answer is not an object")
             return [found]
         if self.record_lists:
             if not isinstance(found, dict):
-                raise UnexpectedAnswerError(f"{self.records_at!r} in the answer is not an object")
+                raise UnexpectedAnswerError(f"{self.records_key!r} in the answer is not an object")
             records = []
             for name in self.record_lists:
                 rows = _rows(found.get(name) or [], name)
                 records += [{**record, str(self.record_list_field): name} for record in rows]
         else:
-            records = _rows(found, self.records_at)
+            records = _rows(found, self.records_key)
         if self.position_field:
             for position, record in enumerate(records):
                 record.setdefault(self.position_field, position)
@@ -380,7 +381,7 @@ class IncrementalStream(CursorStream, ABC):
         """
         if self.filter_by_date:
             return (moment.astimezone(UTC) - timedelta(hours=12)).strftime("%Y-%m-%d")
-        return rfc3339(moment)
+        return format_timestamp(moment)
 
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
         params = dict(super().slice_params(stream_slice))
@@ -395,10 +396,10 @@ class IncrementalStream(CursorStream, ABC):
 
         One operator a field. Days and `lte` come with their end, a range of timestamps without (api.md, filters).
         """
-        first = start and (f"{start:%Y-%m-%d}" if self.filter_by_date else rfc3339(start))
+        first = start and (f"{start:%Y-%m-%d}" if self.filter_by_date else format_timestamp(start))
         if end is None:
             return {f"{self.split_by}[gte]": str(first)}
-        last = f"{end - timedelta(days=1):%Y-%m-%d}" if self.filter_by_date else rfc3339(end)
+        last = f"{end - timedelta(days=1):%Y-%m-%d}" if self.filter_by_date else format_timestamp(end)
         if first:
             return {f"{self.split_by}[date_range]": f"{first}~{last}"}
         if not self.filter_by_date:
@@ -482,11 +483,6 @@ class IncidentChildStream(ChildStream, ABC):
 def ids_of(stream_slice: Slice) -> dict[str, Any]:
     """The parents' ids in a slice, without what else it holds."""
     return {key: value for key, value in stream_slice.items() if key not in ("modes", "since", "filters", "span")}
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment as the API writes it, at millisecond precision, in UTC."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def cursor_of(record: Record, field: str) -> datetime | None:

@@ -9,7 +9,7 @@ class CatalogTypes(FullTableStream):
     """The types of thing that the catalog holds, with the attributes of each."""
 
     endpoint = "/v3/catalog_types"
-    records_at = "catalog_types"
+    records_key = "catalog_types"
     primary_key = ["id"]
 
 
@@ -17,7 +17,7 @@ class CatalogEntries(ChildStream):
     """The entries of the catalog, with the values of their attributes."""
 
     endpoint = "/v3/catalog_entries"
-    records_at = "catalog_entries"
+    records_key = "catalog_entries"
     primary_key = ["id"]
     parent = CatalogTypes
     parent_key = "catalog_type_id"
@@ -28,5 +28,5 @@ class CatalogResources(FullTableStream):
     """The types that a catalog attribute's value can have."""
 
     endpoint = "/v3/catalog_resources"
-    records_at = "resources"
+    records_key = "resources"
     primary_key = ["type"]

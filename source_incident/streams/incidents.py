@@ -18,7 +18,7 @@ class Incidents(IncrementalStream):
     """
 
     endpoint = "/v2/incidents"
-    records_at = "incidents"
+    records_key = "incidents"
     primary_key = ["id"]
     cursor_field = "updated_at"
     # (live) a timestamp in the filter is a 422: "must provide a date in the format yyyy-mm-dd"
@@ -46,7 +46,7 @@ class Incidents(IncrementalStream):
         "actions": "actions",
     }
     # These can get children without their own updated_at moving
-    still_open = {"status_category[one_of]": ["triage", "live", "paused", "learning"]}
+    open_parent_query = {"status_category[one_of]": ["triage", "live", "paused", "learning"]}
     mode_parameter = "mode[one_of]"
     modes_in_one_request = True
 
@@ -56,7 +56,7 @@ class Actions(IncrementalStream):
 
     # /v2/actions is deprecated
     endpoint = "/v3/actions"
-    records_at = "actions"
+    records_key = "actions"
     primary_key = ["id", "incident_id"]
     cursor_field = "updated_at"
     page_size = 250
@@ -70,7 +70,7 @@ class FollowUps(IncrementalStream):
 
     # /v2/follow_ups is deprecated
     endpoint = "/v3/follow_ups"
-    records_at = "follow_ups"
+    records_key = "follow_ups"
     primary_key = ["id", "incident_id"]
     cursor_field = "updated_at"
     page_size = 250
@@ -83,7 +83,7 @@ class IncidentUpdates(ClientFilteredStream):
     """The updates that responders post: the message, and the status and severity they set."""
 
     endpoint = "/v2/incident_updates"
-    records_at = "incident_updates"
+    records_key = "incident_updates"
     primary_key = ["id", "incident_id"]
     # The list takes no filter by time, and an update has no updated_at
     cursor_field = "created_at"
@@ -95,7 +95,7 @@ class IncidentRoles(FullTableStream):
 
     # /v1/incident_roles is deprecated
     endpoint = "/v2/incident_roles"
-    records_at = "incident_roles"
+    records_key = "incident_roles"
     primary_key = ["id"]
 
 
@@ -103,7 +103,7 @@ class IncidentStatuses(FullTableStream):
     """The statuses that an incident goes through, each in one of the fixed categories."""
 
     endpoint = "/v1/incident_statuses"
-    records_at = "incident_statuses"
+    records_key = "incident_statuses"
     primary_key = ["id"]
 
 
@@ -111,7 +111,7 @@ class IncidentTimestamps(FullTableStream):
     """The moments that the organisation records for each incident, such as when it was fixed."""
 
     endpoint = "/v2/incident_timestamps"
-    records_at = "incident_timestamps"
+    records_key = "incident_timestamps"
     primary_key = ["id"]
 
 
@@ -119,7 +119,7 @@ class IncidentTypes(FullTableStream):
     """The types of incident, with what is particular to each."""
 
     endpoint = "/v1/incident_types"
-    records_at = "incident_types"
+    records_key = "incident_types"
     primary_key = ["id"]
 
 
@@ -127,7 +127,7 @@ class Severities(FullTableStream):
     """The severities that an incident can have, with their ranks."""
 
     endpoint = "/v1/severities"
-    records_at = "severities"
+    records_key = "severities"
     primary_key = ["id"]
 
 
@@ -136,7 +136,7 @@ class CustomFields(FullTableStream):
 
     # /v1/custom_fields is deprecated
     endpoint = "/v2/custom_fields"
-    records_at = "custom_fields"
+    records_key = "custom_fields"
     primary_key = ["id"]
 
 
@@ -144,7 +144,7 @@ class CustomFieldOptions(ChildStream):
     """The options that a select custom field offers."""
 
     endpoint = "/v1/custom_field_options"
-    records_at = "custom_field_options"
+    records_key = "custom_field_options"
     primary_key = ["id", "custom_field_id"]
     parent = CustomFields
     parent_key = "custom_field_id"
@@ -155,7 +155,7 @@ class IncidentAttachments(IncidentChildStream):
     """What is attached to an incident: pull requests, alerts and issues of other systems."""
 
     endpoint = "/v1/incident_attachments"
-    records_at = "incident_attachments"
+    records_key = "incident_attachments"
     primary_key = ["id"]
     parent = Incidents
     selected_by_default = False
@@ -165,12 +165,12 @@ class IncidentParticipants(IncidentChildStream):
     """Who takes part in an incident, and whether by acting in it or by following it."""
 
     endpoint = "/v2/incident_participants"
-    records_at = "incident_participants"
+    records_key = "incident_participants"
     record_lists = ("active", "passive")
     record_list_field = "involvement"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    copied = {"user_id": "user.id"}
+    extra_fields = {"user_id": "user.id"}
     selected_by_default = False
 
 
@@ -178,12 +178,12 @@ class IncidentParticipantWorkloads(IncidentChildStream):
     """The minutes that each participant worked on an incident, by when they fell in the day."""
 
     endpoint = "/v2/incident_participant_workloads"
-    records_at = "incident_participant_workloads"
+    records_key = "incident_participant_workloads"
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
-    copied = {"user_id": "user.id"}
+    extra_fields = {"user_id": "user.id"}
     # The figures lag behind: the body says up to when they are complete, no record does
-    copied_from_body = {"data_synced_at": "metadata.data_synced_at"}
+    body_fields = {"data_synced_at": "metadata.data_synced_at"}
     selected_by_default = False
 
 
@@ -191,7 +191,7 @@ class IncidentRelationships(IncidentChildStream):
     """Which incidents are related to which."""
 
     endpoint = "/v1/incident_relationships"
-    records_at = "incident_relationships"
+    records_key = "incident_relationships"
     # One relationship is listed under both of its incidents
     primary_key = ["id", "incident_id"]
     parent = Incidents
@@ -203,7 +203,7 @@ class IncidentTimelineItems(IncidentChildStream):
     """The timeline of an incident, as its responders curate it."""
 
     endpoint = "/v2/incident_timeline_items"
-    records_at = "incident_timeline_items"
+    records_key = "incident_timeline_items"
     primary_key = ["id"]
     parent = Incidents
     page_size = 250
@@ -214,7 +214,7 @@ class IncidentActivityLogEntries(IncidentChildStream):
     """Everything that was recorded as happening in an incident, curated or not."""
 
     endpoint = "/v2/incident_activity_log_entries"
-    records_at = "incident_activity_log_entries"
+    records_key = "incident_activity_log_entries"
     primary_key = ["id"]
     parent = Incidents
     page_size = 250
@@ -225,7 +225,7 @@ class CallSessions(IncidentChildStream):
     """The transcribed calls of an incident, with when they began and ended."""
 
     endpoint = "/v2/call_sessions"
-    records_at = "call_sessions"
+    records_key = "call_sessions"
     primary_key = ["id"]
     parent = Incidents
     page_size = 250
@@ -236,7 +236,7 @@ class CallTranscriptEntries(ChildStream):
     """What was said in an incident's calls, and by whom."""
 
     endpoint = "/v2/call_transcript_entries"
-    records_at = "call_transcript_entries"
+    records_key = "call_transcript_entries"
     primary_key = ["id"]
     parent = CallSessions
     parent_key = "call_session_id"
@@ -249,7 +249,7 @@ class IncidentTemplates(FullTableStream):
     """The templates that incidents can be declared from."""
 
     endpoint = "/v1/incident_templates"
-    records_at = "incident_templates"
+    records_key = "incident_templates"
     primary_key = ["id"]
     page_size = 250
 
@@ -258,7 +258,7 @@ class IncidentForms(FullTableStream):
     """The forms that responders fill in as an incident goes on, with their elements."""
 
     endpoint = "/v3/incident_forms"
-    records_at = "incident_forms"
+    records_key = "incident_forms"
     primary_key = ["id"]
     page_size = 250
 
@@ -267,7 +267,7 @@ class PostmortemDocuments(ClientFilteredStream):
     """The post-mortem documents of incidents: where each is and how far it has got."""
 
     endpoint = "/v1/postmortem_documents"
-    records_at = "postmortem_documents"
+    records_key = "postmortem_documents"
     primary_key = ["id"]
     # The list takes no filter by time
     cursor_field = "updated_at"
@@ -278,7 +278,7 @@ class PostmortemDocumentContents(ChildStream):
     """The text of each post-mortem document, as Markdown."""
 
     endpoint = "/v1/postmortem_documents/{postmortem_document_id}/content"
-    records_at = None
+    records_key = None
     primary_key = ["postmortem_document_id"]
     parent = PostmortemDocuments
     parent_key = "postmortem_document_id"

@@ -14,7 +14,7 @@ class Escalations(IncrementalStream):
     """Every time that people were paged, with what led to it and what happened since."""
 
     endpoint = "/v2/escalations"
-    records_at = "escalations"
+    records_key = "escalations"
     primary_key = ["id"]
     cursor_field = "updated_at"
     split_by = "created_at"
@@ -27,7 +27,7 @@ class EscalationPaths(FullTableStream):
     """Who is paged in which order, and for how long each level is waited for."""
 
     endpoint = "/v2/escalation_paths"
-    records_at = "escalation_paths"
+    records_key = "escalation_paths"
     primary_key = ["id"]
     page_size = 25
 
@@ -36,7 +36,7 @@ class EscalationPathTemplates(FullTableStream):
     """The templates that escalation paths are made from."""
 
     endpoint = "/v2/escalation_path_templates"
-    records_at = "escalation_path_templates"
+    records_key = "escalation_path_templates"
     primary_key = ["id"]
     page_size = 25
 
@@ -45,7 +45,7 @@ class Schedules(FullTableStream):
     """The on-call schedules, with their rotations and who is on call now."""
 
     endpoint = "/v2/schedules"
-    records_at = "schedules"
+    records_key = "schedules"
     primary_key = ["id"]
     # `next_shifts` comes only with pages of 25 or fewer (the document). It is given up for one
     # request instead of one every 25 schedules: `schedule_entries` has the coming shifts in full
@@ -60,13 +60,13 @@ class ScheduleEntries(ChildStream):
     """
 
     endpoint = "/v2/schedule_entries"
-    records_at = "schedule_entries"
+    records_key = "schedule_entries"
     record_lists = ("final", "overrides", "scheduled")
     record_list_field = "list"
     # `entry_id` is missing from entries that are computed from a rotation (the document)
     primary_key = ["schedule_id", "list", "fingerprint"]
     # The document does not require a fingerprint, and a key must not be empty
-    made_from = {"fingerprint": ("entry_id", "rotation_id", "user.id", "start_at")}
+    key_fallback = {"fingerprint": ("entry_id", "rotation_id", "user.id", "start_at")}
     parent = Schedules
     parent_key = "schedule_id"
     window_parameters = ("entry_window_start", "entry_window_end")
@@ -79,7 +79,7 @@ class ScheduleOverrides(ChildStream):
     """The one-off changes to a schedule: somebody covers for somebody else."""
 
     endpoint = "/v2/schedule_overrides"
-    records_at = "overrides"
+    records_key = "overrides"
     primary_key = ["id"]
     parent = Schedules
     parent_key = "schedule_id"
@@ -90,7 +90,7 @@ class ScheduleReplicas(ChildStream):
     """The copies of a schedule that are kept in another on-call provider."""
 
     endpoint = "/v2/schedules/{schedule_id}/replicas"
-    records_at = "schedule_replicas"
+    records_key = "schedule_replicas"
     primary_key = ["id"]
     parent = Schedules
     parent_key = "schedule_id"
@@ -101,7 +101,7 @@ class ScheduleSyncRules(ChildStream):
     """Which of a schedule's people are kept in which user group."""
 
     endpoint = "/v2/schedules/{schedule_id}/sync_rules"
-    records_at = "schedule_sync_rules"
+    records_key = "schedule_sync_rules"
     primary_key = ["id"]
     parent = Schedules
     parent_key = "schedule_id"
@@ -113,7 +113,7 @@ class ScheduleSyncTargets(FullTableStream):
     """The Slack user groups that schedules are kept in step with."""
 
     endpoint = "/v2/schedule_sync_targets"
-    records_at = "schedule_sync_targets"
+    records_key = "schedule_sync_targets"
     primary_key = ["id"]
     page_size = 250
 
@@ -122,7 +122,7 @@ class OnCallNotificationPauses(FullTableStream):
     """The times in which somebody is not to be notified although on call."""
 
     endpoint = "/v2/on_call_notification_pauses"
-    records_at = "on_call_notification_pauses"
+    records_key = "on_call_notification_pauses"
     primary_key = ["id"]
     page_size = 250
     # The default is now, which leaves out the pauses that are over (the document)
@@ -133,7 +133,7 @@ class CallRoutes(FullTableStream):
     """The phone numbers that people can call to reach whoever is on call."""
 
     endpoint = "/v2/call_routes"
-    records_at = "call_routes"
+    records_key = "call_routes"
     primary_key = ["id"]
     page_size = 250
 
@@ -142,7 +142,7 @@ class CallRouteOptions(ChildStream):
     """The choices that a call route reads out, and where each leads."""
 
     endpoint = "/v2/call_routes/{call_route_id}/options"
-    records_at = "options"
+    records_key = "options"
     primary_key = ["id", "call_route_id"]
     parent = CallRoutes
     parent_key = "call_route_id"
@@ -153,7 +153,7 @@ class CallRouteAllowedCallers(ChildStream):
     """The phone numbers that may call a call route."""
 
     endpoint = "/v2/call_routes/{call_route_id}/allowed_callers"
-    records_at = "allowed_callers"
+    records_key = "allowed_callers"
     primary_key = ["id", "call_route_id"]
     parent = CallRoutes
     parent_key = "call_route_id"
@@ -164,7 +164,7 @@ class PayConfigs(FullTableStream):
     """What being on call is paid: the base rate and the rules that change it."""
 
     endpoint = "/v2/pay_configs"
-    records_at = "pay_configs"
+    records_key = "pay_configs"
     primary_key = ["id"]
     page_size = 250
 
@@ -173,7 +173,7 @@ class PayConfigWeeklyRules(ChildStream):
     """The rates that hold at certain hours of the week."""
 
     endpoint = "/v2/pay_configs/{pay_config_id}/weekly_rules"
-    records_at = "weekly_rules"
+    records_key = "weekly_rules"
     primary_key = ["id", "pay_config_id"]
     parent = PayConfigs
     parent_key = "pay_config_id"
@@ -186,7 +186,7 @@ class PayConfigOneOffRules(ChildStream):
     """The rates that hold on certain days, such as public holidays."""
 
     endpoint = "/v2/pay_configs/{pay_config_id}/one_off_rules"
-    records_at = "one_off_rules"
+    records_key = "one_off_rules"
     primary_key = ["id", "pay_config_id"]
     parent = PayConfigs
     parent_key = "pay_config_id"
@@ -197,7 +197,7 @@ class PayReports(FullTableStream):
     """The reports of what is owed for on-call, with their totals by currency."""
 
     endpoint = "/v2/pay_reports"
-    records_at = "pay_reports"
+    records_key = "pay_reports"
     primary_key = ["id"]
     page_size = 50
 
@@ -206,7 +206,7 @@ class UserNotificationMethods(ChildStream):
     """The addresses, phone numbers and apps that a user can be notified by."""
 
     endpoint = "/v2/users/{user_id}/notification_methods"
-    records_at = "notification_methods"
+    records_key = "notification_methods"
     primary_key = ["id", "user_id"]
     parent = Users
     parent_key = "user_id"
@@ -217,7 +217,7 @@ class UserNotificationRules(ChildStream):
     """By which method a user is notified, and after what delay."""
 
     endpoint = "/v2/users/{user_id}/notification_rules"
-    records_at = "notification_rules"
+    records_key = "notification_rules"
     primary_key = ["id", "user_id"]
     parent = Users
     parent_key = "user_id"
@@ -228,7 +228,7 @@ class UserPagingProviders(ChildStream):
     """The provider that pages a user: incident.io itself, or another one."""
 
     endpoint = "/v2/users/{user_id}/paging_provider"
-    records_at = None
+    records_key = None
     primary_key = ["user_id"]
     parent = Users
     parent_key = "user_id"

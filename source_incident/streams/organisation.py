@@ -11,7 +11,7 @@ class Users(FullTableStream):
     """The organisation's users, deactivated ones included."""
 
     endpoint = "/v2/users"
-    records_at = "users"
+    records_key = "users"
     primary_key = ["id"]
     page_size = 10000
     # Without it, deactivated users are left out, whose names old incidents still bear
@@ -22,7 +22,7 @@ class Teams(FullTableStream):
     """The teams and who is in them."""
 
     endpoint = "/v3/teams"
-    records_at = "teams"
+    records_key = "teams"
     primary_key = ["id"]
     page_size = 250
 
@@ -31,7 +31,7 @@ class Workflows(FullTableStream):
     """The workflows: what sets each off, its conditions and its steps."""
 
     endpoint = "/v2/workflows"
-    records_at = "workflows"
+    records_key = "workflows"
     primary_key = ["id"]
 
 
@@ -39,7 +39,7 @@ class WorkflowRuns(IncrementalStream):
     """Every run of a workflow, with how far its steps have got."""
 
     endpoint = "/v2/workflow_runs"
-    records_at = "workflow_runs"
+    records_key = "workflow_runs"
     primary_key = ["id"]
     # The list can be filtered by this alone
     cursor_field = "created_at"
@@ -54,7 +54,7 @@ class AnnouncementRules(FullTableStream):
     """Which incidents are announced in which channels."""
 
     endpoint = "/v2/announcement_rules"
-    records_at = "announcement_rules"
+    records_key = "announcement_rules"
     primary_key = ["id"]
     page_size = 250
 
@@ -63,7 +63,7 @@ class AnnouncementTemplates(FullTableStream):
     """What an announcement of an incident looks like."""
 
     endpoint = "/v2/announcement_templates"
-    records_at = "announcement_templates"
+    records_key = "announcement_templates"
     primary_key = ["id"]
 
 
@@ -71,7 +71,7 @@ class GlossaryEntries(FullTableStream):
     """The words that the organisation has explained."""
 
     endpoint = "/v2/glossary_entries"
-    records_at = "glossary_entries"
+    records_key = "glossary_entries"
     primary_key = ["id"]
     page_size = 250
 
@@ -80,7 +80,7 @@ class Policies(FullTableStream):
     """The policies that the organisation holds itself to, such as when follow-ups are due."""
 
     endpoint = "/v2/policies"
-    records_at = "policies"
+    records_key = "policies"
     primary_key = ["id"]
     page_size = 50
 
@@ -89,7 +89,7 @@ class PolicyFindings(FullTableStream):
     """Where a policy is or was not kept, and who is to see to it."""
 
     endpoint = "/v2/policy_findings"
-    records_at = "policy_findings"
+    records_key = "policy_findings"
     primary_key = ["id"]
     page_size = 250
 
@@ -98,7 +98,7 @@ class ApiKeys(FullTableStream):
     """The API keys that exist, with their roles; never a key itself."""
 
     endpoint = "/v1/api_keys"
-    records_at = "api_keys"
+    records_key = "api_keys"
     primary_key = ["id"]
     page_size = 250
     selected_by_default = False
@@ -108,7 +108,7 @@ class Secrets(FullTableStream):
     """The secrets that workflows can use: their names and versions, never a value."""
 
     endpoint = "/v2/secrets"
-    records_at = "secrets"
+    records_key = "secrets"
     primary_key = ["id"]
     page_size = 250
     credentials = {"last_four_chars": "a piece of the secret itself"}
@@ -119,7 +119,7 @@ class IpAllowlists(FullTableStream):
     """The addresses that the organisation lets its users come from."""
 
     endpoint = "/v1/ip_allowlists"
-    records_at = "ip_allowlist"
+    records_key = "ip_allowlist"
     # The key in the body holds one object, not a list
     single_record = True
     primary_key = ["version"]
@@ -130,6 +130,6 @@ class IpRanges(FullTableStream):
     """The addresses that incident.io itself calls from."""
 
     endpoint = "/v1/ip_ranges"
-    records_at = "ip_ranges"
+    records_key = "ip_ranges"
     primary_key = ["cidr"]
     selected_by_default = False

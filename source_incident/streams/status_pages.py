@@ -9,7 +9,7 @@ class StatusPages(FullTableStream):
     """The organisation's status pages."""
 
     endpoint = "/v2/status_pages"
-    records_at = "status_pages"
+    records_key = "status_pages"
     primary_key = ["id"]
     page_size = 250
 
@@ -18,7 +18,7 @@ class StatusPageComponents(FullTableStream):
     """The components whose state status pages show."""
 
     endpoint = "/v2/status_page_components"
-    records_at = "status_page_components"
+    records_key = "status_page_components"
     primary_key = ["id"]
 
 
@@ -26,7 +26,7 @@ class StatusPageStructures(ChildStream):
     """How a status page arranges its components in groups."""
 
     endpoint = "/v2/status_page_structures/{status_page_id}"
-    records_at = None
+    records_key = None
     primary_key = ["status_page_id"]
     parent = StatusPages
     parent_key = "status_page_id"
@@ -36,7 +36,7 @@ class StatusPageIncidents(ChildStream):
     """The incidents that a status page published, with their updates."""
 
     endpoint = "/v2/status_page_incidents"
-    records_at = "status_page_incidents"
+    records_key = "status_page_incidents"
     primary_key = ["id"]
     parent = StatusPages
     parent_key = "status_page_id"
@@ -47,7 +47,7 @@ class StatusPageMaintenances(ChildStream):
     """The maintenances that a status page announced, with their updates."""
 
     endpoint = "/v2/status_page_maintenances"
-    records_at = "status_page_maintenances"
+    records_key = "status_page_maintenances"
     primary_key = ["id"]
     parent = StatusPages
     parent_key = "status_page_id"
@@ -59,7 +59,7 @@ class StatusPageResponseIncidents(ChildStream):
 
     # `status_page_id` is filled from the parent's own slice
     endpoint = "/v1/status-pages/{status_page_id}/incidents/{status_page_incident_id}/response-incidents"
-    records_at = "incidents"
+    records_key = "incidents"
     primary_key = ["status_page_incident_id", "id"]
     parent = StatusPageIncidents
     parent_key = "status_page_incident_id"

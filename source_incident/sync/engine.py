@@ -19,7 +19,6 @@ from source_incident.api import (
     UnreachableError,
 )
 from source_incident.config import Config
-from source_incident.places import Part
 from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice, cursor_of
 from source_incident.sync.events import (
     Checkpoint,
@@ -33,11 +32,11 @@ from source_incident.sync.events import (
     Started,
 )
 from source_incident.sync.nested import NestedColumns, NestedRows
-from source_incident.sync.parts import Chain, NotDivisibleError, Parts
+from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.plan import (
-    Node,
-    Pass,
+    ListScan,
     Selected,
+    StreamNode,
     lowest,
     passes_floor,
     plan_passes,
@@ -45,6 +44,7 @@ from source_incident.sync.plan import (
     wanted_by,
 )
 from source_incident.sync.reader import FAN_OUT, PageGoneError, Reader, from_the_start
+from source_incident.sync.state import Partition
 from source_incident.sync.workers import Workers, together
 
 logger = logging.getLogger("airbyte.incident.sync")
@@ -160,7 +160,7 @@ class Sync:
                 told.cancel()
             await asyncio.gather(*self._ends, return_exceptions=True)
 
-    def _share_rows(self, plans: list[tuple[Node, list[Pass]]]) -> None:
+    def _share_rows(self, plans: list[tuple[StreamNode, list[ListScan]]]) -> None:
         """Where a nested column's list is read whole for its own stream, its rows are taken from those pages."""
         wanted = {
             name
@@ -175,12 +175,12 @@ class Sync:
 
     # Reading
 
-    async def _read_tree(self, tree: Node, passes: list[Pass]) -> None:
+    async def _read_tree(self, tree: StreamNode, passes: list[ListScan]) -> None:
         """Reads all passes of a tree, and tells what its streams came to."""
         consumers = tree.consumers()
         try:
             work: list[Coroutine[Any, Any, None]] = [self._read_pass(tree, one) for one in passes]
-            if tree.stream.still_open and any(one.leaves_out_below(tree.stream.name) for one in passes):
+            if tree.stream.open_parent_query and any(one.leaves_out_below(tree.stream.name) for one in passes):
                 work.append(self._read_still_open(tree, passes))
             await together(work)
         except Stopped:
@@ -206,7 +206,7 @@ class Sync:
                 self._over.add(item.stream.name)
                 await self._tell(Finished(item.stream.name))
 
-    async def _read_pass(self, tree: Node, one: Pass) -> None:
+    async def _read_pass(self, tree: StreamNode, one: ListScan) -> None:
         rows = self._rows.get(tree.stream.name)
 
         async def read() -> None:
@@ -231,30 +231,30 @@ class Sync:
         if rows:
             rows.done()
 
-    def _restart(self, tree: Node, one: Pass) -> None:
-        one.parts, one.began = (Part(),), None
+    def _restart(self, tree: StreamNode, one: ListScan) -> None:
+        one.parts, one.began = (Partition(),), None
         for item in tree.consumers():
             if item.progress:
                 for mode in one.floors.get(item.stream.name, ()):
-                    item.progress.places[mode] = item.progress.places[mode].restarted()
+                    item.progress.positions[mode] = item.progress.positions[mode].restarted()
 
-    async def _read_pages(self, tree: Node, one: Pass, rows: NestedRows | None) -> None:
+    async def _read_pages(self, tree: StreamNode, one: ListScan, rows: NestedRows | None) -> None:
         slice_: Slice = {
             **({"modes": one.modes} if tree.stream.mode_parameter else {}),
             **({"since": one.since} if one.since else {}),
             **({"filters": tree.filters} if tree.filters else {}),
         }
         nested = NestedColumns(self._reader, self._config, self._streams, self._rows, tree, one)
-        parts = Parts(tree.stream, one.parts, slice_, self._config.num_workers if one.divisible else 1)
+        parts = PartitionedList(tree.stream, one.parts, slice_, self._config.num_workers if one.divisible else 1)
         expects = tree.selected if one.starts_all_of(tree.stream.name) else None
         await together(self._read_chain(tree, one, parts, chain, nested, rows, expects) for chain in list(parts.chains))
 
     async def _read_chain(
         self,
-        tree: Node,
-        one: Pass,
-        parts: Parts,
-        chain: Chain,
+        tree: StreamNode,
+        one: ListScan,
+        parts: PartitionedList,
+        chain: PageSequence,
         nested: NestedColumns,
         rows: NestedRows | None,
         expects: Selected | None = None,
@@ -291,10 +291,10 @@ class Sync:
 
     async def _emit_page(
         self,
-        tree: Node,
-        one: Pass,
-        parts: Parts,
-        chain: Chain,
+        tree: StreamNode,
+        one: ListScan,
+        parts: PartitionedList,
+        chain: PageSequence,
         page: Page,
         nested: NestedColumns,
         previous: "asyncio.Task[None] | None",
@@ -325,7 +325,7 @@ class Sync:
 
     async def _read_children(
         self,
-        node: Node,
+        node: StreamNode,
         record: Record,
         slice_: Slice,
         wanted: frozenset[str],
@@ -345,7 +345,9 @@ class Sync:
             and (child_slice := child.stream.slice_of(record, slice_))
         )
 
-    async def _read_child(self, node: Node, slice_: Slice, wanted: frozenset[str], known: list[Record] | None) -> None:
+    async def _read_child(
+        self, node: StreamNode, slice_: Slice, wanted: frozenset[str], known: list[Record] | None
+    ) -> None:
         name = node.stream.name
         try:
             if known is not None:
@@ -368,15 +370,15 @@ class Sync:
             for item in node.consumers():
                 await self._fail(item, error)
 
-    async def _emit_child(self, node: Node, slice_: Slice, records: list[Record], wanted: frozenset[str]) -> None:
+    async def _emit_child(self, node: StreamNode, slice_: Slice, records: list[Record], wanted: frozenset[str]) -> None:
         if node.selected and node.stream.name in wanted:
             await self._hand_out(node.selected, records)
         if node.children:
             await together(self._read_children(node, record, slice_, wanted, {}) for record in records)
 
-    async def _read_still_open(self, tree: Node, passes: list[Pass]) -> None:
+    async def _read_still_open(self, tree: StreamNode, passes: list[ListScan]) -> None:
         """The children of records that are open and did not change: theirs can have changed all the same."""
-        slice_: Slice = {"modes": self._config.incident_modes, "filters": tree.stream.still_open}
+        slice_: Slice = {"modes": self._config.incident_modes, "filters": tree.stream.open_parent_query}
         floors: dict[str, dict[str, datetime | None]] = {}
         for one in passes:
             for name, by_mode in one.floors.items():
@@ -398,7 +400,7 @@ class Sync:
 
         await from_the_start(tree.stream.name, read)
 
-    def _wanted(self, wanted: frozenset[str], node: Node) -> bool:
+    def _wanted(self, wanted: frozenset[str], node: StreamNode) -> bool:
         """Whether one of those who wanted what is read at a node goes on."""
         return any(item.stream.name in wanted - self._over for item in node.consumers())
 
@@ -422,15 +424,17 @@ class Sync:
             await self._start(item)
             await self._tell(Records(item.stream.name, records))
 
-    async def _checkpoint(self, tree: Node, one: Pass, left: tuple[Part, ...], nested: NestedColumns) -> None:
+    async def _checkpoint(
+        self, tree: StreamNode, one: ListScan, left: tuple[Partition, ...], nested: NestedColumns
+    ) -> None:
         began = one.began or self._reader.began
         for item in tree.consumers():
             name = item.stream.name
             if not item.progress or name not in one.floors or name in self._over or began is None:
                 continue
             for mode in one.floors[name]:
-                place = item.progress.places[mode]
-                item.progress.places[mode] = place.reached(left, one.since, began) if left else place.finished(began)
+                place = item.progress.positions[mode]
+                item.progress.positions[mode] = place.reached(left, one.since, began) if left else place.finished(began)
             if item is tree.selected:
                 item.progress.nested_pages.update(nested.pages())
             await self._tell(Checkpoint(name, item.progress.state()))

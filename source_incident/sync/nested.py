@@ -11,7 +11,7 @@ import orjson
 from source_incident.api import ApiError, ForbiddenError, NotFoundError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import ChildStream, IncidentStream, Page, Record, Slice
-from source_incident.sync.plan import Node, Pass, series, wanted_by
+from source_incident.sync.plan import ListScan, StreamNode, series, wanted_by
 from source_incident.sync.reader import Reader
 from source_incident.sync.workers import together
 
@@ -94,8 +94,8 @@ class NestedColumns:
         config: Config,
         streams: Mapping[str, IncidentStream],
         shared: Mapping[str, NestedRows],
-        tree: Node,
-        one: Pass,
+        tree: StreamNode,
+        one: ListScan,
     ) -> None:
         self._reader = reader
         self._config = config

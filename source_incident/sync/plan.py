@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from source_incident.config import DEFAULT_MODES, Config
-from source_incident.places import Part, Place, Progress
 from source_incident.streams.base import (
     ChildStream,
     CursorStream,
@@ -15,6 +14,7 @@ from source_incident.streams.base import (
     Record,
     cursor_of,
 )
+from source_incident.sync.state import Partition, StreamPosition, StreamState
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Selected:
     incremental: bool
     nested: frozenset[str] = frozenset()
     optional: bool = False
-    progress: Progress | None = None
+    progress: StreamState | None = None
 
 
 @dataclass
-class Node:
+class StreamNode:
     """A stream in the tree of what hangs below a list.
 
     Attributes:
@@ -47,9 +47,9 @@ class Node:
     stream: IncidentStream
     selected: Selected | None = None
     filters: Mapping[str, Any] = field(default_factory=dict)
-    children: list["Node"] = field(default_factory=list)
+    children: list["StreamNode"] = field(default_factory=list)
 
-    def walk(self) -> Iterator["Node"]:
+    def walk(self) -> Iterator["StreamNode"]:
         yield self
         for child in self.children:
             yield from child.walk()
@@ -59,7 +59,7 @@ class Node:
 
 
 @dataclass
-class Pass:
+class ListScan:
     """One reading of a list, for one or more consumers.
 
     Attributes:
@@ -73,14 +73,14 @@ class Pass:
 
     modes: tuple[str, ...]
     since: str | None = None
-    parts: tuple[Part, ...] = (Part(),)
+    parts: tuple[Partition, ...] = (Partition(),)
     divisible: bool = True
     began: datetime | None = None
     floors: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
-        return self.since is None and self.parts == (Part(),)
+        return self.since is None and self.parts == (Partition(),)
 
     def leaves_out_below(self, name: str) -> bool:
         """Whether it leaves out records for one who reads what is below the list `name`."""
@@ -88,12 +88,12 @@ class Pass:
 
     def starts_all_of(self, name: str) -> bool:
         """Whether it begins with the first page of what a consumer wants, and the API's filter leaves out the rest."""
-        if self.parts != (Part(),) or name not in self.floors:
+        if self.parts != (Partition(),) or name not in self.floors:
             return False
         return self.since is not None or not any(self.floors[name].values())
 
 
-def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selected]) -> list[Node]:
+def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selected]) -> list[StreamNode]:
     """The selected streams as trees, a root for each list that is not below another.
 
     Args:
@@ -101,14 +101,14 @@ def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selecte
         selected: what is to be read, in order.
     """
     by_class = {type(stream): stream for stream in streams.values()}
-    nodes: dict[tuple[str, str], Node] = {}
-    roots: list[Node] = []
+    nodes: dict[tuple[str, str], StreamNode] = {}
+    roots: list[StreamNode] = []
 
-    def node_of(stream: IncidentStream, filters: Mapping[str, Any]) -> Node:
+    def node_of(stream: IncidentStream, filters: Mapping[str, Any]) -> StreamNode:
         key = (stream.name, repr(filters))
         if key in nodes:
             return nodes[key]
-        node = nodes[key] = Node(stream, filters=filters)
+        node = nodes[key] = StreamNode(stream, filters=filters)
         if isinstance(stream, ChildStream):
             node_of(by_class[stream.parent], stream.parent_query).children.append(node)
         else:
@@ -120,18 +120,18 @@ def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selecte
     return roots
 
 
-def plan_passes(tree: Node, config: Config) -> list[Pass]:
+def plan_passes(tree: StreamNode, config: Config) -> list[ListScan]:
     """The passes that a tree needs: the fewest that serve every consumer from where it is."""
     stream = tree.stream
     modes: tuple[str, ...] = config.incident_modes if stream.mode_parameter else ("",)
     if not isinstance(stream, CursorStream):
-        return [Pass(modes, floors={item.stream.name: {"": None} for item in tree.consumers()})]
-    passes: dict[tuple[Any, ...], Pass] = {}
+        return [ListScan(modes, floors={item.stream.name: {"": None} for item in tree.consumers()})]
+    passes: dict[tuple[Any, ...], ListScan] = {}
     for mode in modes:
         fresh: dict[str, datetime | None] = {}
         for item in tree.consumers():
             name = item.stream.name
-            place = item.progress.places[mode] if item.progress else Place()
+            place = item.progress.positions[mode] if item.progress else StreamPosition()
             floor = floor_of(stream, place, config)
             if not place.resume:
                 fresh[name] = floor
@@ -141,14 +141,14 @@ def plan_passes(tree: Node, config: Config) -> list[Pass]:
             _join(
                 passes,
                 key,
-                Pass((), resume.since, resume.parts, began=resume.began),
+                ListScan((), resume.since, resume.parts, began=resume.began),
                 mode,
                 {name: floor},
             )
         if fresh:
             earliest = None if None in fresh.values() else min(floor for floor in fresh.values() if floor)
             since = stream.since_filter(earliest) if earliest and isinstance(stream, IncrementalStream) else None
-            _join(passes, (series(stream, mode), since), Pass((), since), mode, fresh)
+            _join(passes, (series(stream, mode), since), ListScan((), since), mode, fresh)
     return list(passes.values())
 
 
@@ -157,12 +157,12 @@ def series(stream: IncidentStream, mode: str) -> str:
     return "" if stream.modes_in_one_request or mode in DEFAULT_MODES else mode
 
 
-def floor_of(stream: CursorStream, place: Place, config: Config) -> datetime | None:
+def floor_of(stream: CursorStream, place: StreamPosition, config: Config) -> datetime | None:
     """The moment from which on records are wanted: the bookmark less the lookback, or the start date."""
     return place.bookmark - stream.lookback if place.bookmark else config.start_date
 
 
-def wanted_by(tree: Node, one: Pass, records: list[Record]) -> list[frozenset[str]]:
+def wanted_by(tree: StreamNode, one: ListScan, records: list[Record]) -> list[frozenset[str]]:
     """For each record, which consumers want it."""
     everybody = frozenset(one.floors)
     floors = [(name, by_mode) for name, by_mode in one.floors.items()]
@@ -193,9 +193,9 @@ def lowest(floors: Mapping[str, datetime | None]) -> datetime | None:
 
 
 def _join(
-    passes: dict[tuple[Any, ...], Pass],
+    passes: dict[tuple[Any, ...], ListScan],
     key: tuple[Any, ...],
-    new: Pass,
+    new: ListScan,
     mode: str,
     floors: Mapping[str, datetime | None],
 ) -> None:

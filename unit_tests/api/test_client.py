@@ -28,7 +28,7 @@ from source_incident.api import (
 )
 from source_incident.api import client as client_module
 from source_incident.api.client import PASSING, BearerAuth, _retry_after, _server_time
-from source_incident.api.limits import LONGEST_WAIT
+from source_incident.api.rate_limit import LONGEST_WAIT
 from unit_tests.api.server import ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789abcdef"
@@ -75,7 +75,7 @@ def make() -> Iterator[Make]:
 @pytest.fixture
 def no_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """A 429 blocks its endpoint by the clock, which does not pass where nothing waits."""
-    monkeypatch.setattr("source_incident.api.limits.Pace.block", lambda *_: None)
+    monkeypatch.setattr("source_incident.api.rate_limit.Pace.block", lambda *_: None)
 
 
 def waits(client: Client) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 NOW = "2026-03-02T10:00:00Z"
 
@@ -30,13 +30,13 @@ class Client:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def all(self, path: str, records_at: str, **query: Any) -> list[dict[str, Any]]:
+    def all(self, path: str, records_key: str, **query: Any) -> list[dict[str, Any]]:
         """The records of every page."""
         records: list[dict[str, Any]] = []
         after: dict[str, str] = {}
         for _ in range(1000):
             body = self.ok(path, **query, **after)
-            records += body[records_at]
+            records += body[records_key]
             last = (body.get("pagination_meta") or {}).get("after")
             if last is None:
                 return records

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 
 from .conftest import Client, Start
 

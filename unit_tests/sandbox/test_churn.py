@@ -6,12 +6,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from integration_tests.sandbox.churn import Churn
-from integration_tests.sandbox.company import Company
-from integration_tests.sandbox.contract import Contract
-from integration_tests.sandbox.lists import RecordList
-from integration_tests.sandbox.options import Options
-from integration_tests.sandbox.times import Clock
+from sandbox.churn import Churn
+from sandbox.company import Company
+from sandbox.contract import Contract
+from sandbox.lists import RecordList
+from sandbox.options import Options
+from sandbox.times import Clock
 
 from .conftest import Start
 

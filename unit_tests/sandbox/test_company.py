@@ -7,12 +7,12 @@ import tracemalloc
 
 import pytest
 
-from integration_tests.sandbox.company import Company
-from integration_tests.sandbox.contract import Contract
-from integration_tests.sandbox.ids import flat_of, make_id, salt_of
-from integration_tests.sandbox.lists import ChildList, RecordList
-from integration_tests.sandbox.options import Options
-from integration_tests.sandbox.times import Clock, format_moment, parse_moment
+from sandbox.company import Company
+from sandbox.contract import Contract
+from sandbox.ids import flat_of, make_id, salt_of
+from sandbox.lists import ChildList, RecordList
+from sandbox.options import Options
+from sandbox.times import Clock, format_moment, parse_moment
 
 NOW = "2026-03-02T10:00:00Z"
 CONTRACT = Contract()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sandbox.contract import Contract, Endpoint
-from integration_tests.sandbox.walk import parents_of
+from sandbox import Sandbox
+from sandbox.contract import Contract, Endpoint
+from sandbox.walk import parents_of
 
 from .conftest import Client
 
@@ -55,7 +55,7 @@ def test_every_answer_is_what_the_contract_says(sandbox: Sandbox, client: Client
                 body["pagination_meta"]["page_size"] = 250
             errors = [f"{list(e.absolute_path)}: {e.message[:200]}" for e in validator.iter_errors(body)]
             assert errors == []
-            count += len(body[endpoint.records_at]) if endpoint.records_at else 1
+            count += len(body[endpoint.records_key]) if endpoint.records_key else 1
             after = (body.get("pagination_meta") or {}).get("after")
             if not endpoint.paged or after is None:
                 break
@@ -71,11 +71,11 @@ def test_every_answer_is_what_the_contract_says(sandbox: Sandbox, client: Client
 def test_pages_hold_every_record_once(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
     for parents in parents_of(sandbox, endpoint)[:3]:
         path, query = ask(endpoint, parents)
-        assert endpoint.records_at is not None
-        whole = client.all(path, endpoint.records_at, **query)
+        assert endpoint.records_key is not None
+        whole = client.all(path, endpoint.records_key, **query)
         query["page_size"] = max(1, len(whole) // 3)
         query["page_size"] = min(query["page_size"], endpoint.page_size_max)
-        parts = client.all(path, endpoint.records_at, **query)
+        parts = client.all(path, endpoint.records_key, **query)
         for record in parts if endpoint.name == "schedules" else ():
             record.pop("next_shifts", None)  # comes in small pages only
         assert parts == whole

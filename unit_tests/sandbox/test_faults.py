@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sandbox.faults import KINDS, parse
+from sandbox import Sandbox
+from sandbox.faults import KINDS, parse
 
 from .conftest import Client, Start
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from integration_tests.sandbox.limits import Bucket, Limits
+from sandbox.limits import Bucket, Limits
 
 from .conftest import Start
 

@@ -9,9 +9,9 @@ import time
 import pytest
 import requests
 
-from integration_tests.sandbox import Options, Sandbox
-from integration_tests.sandbox.__main__ import _parser
-from integration_tests.sandbox.server import arguments
+from sandbox import Options, Sandbox
+from sandbox.__main__ import _parser
+from sandbox.server import arguments
 
 from .conftest import Client
 
@@ -42,7 +42,7 @@ def test_the_command_line_has_every_option() -> None:
 )
 def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "integration_tests.sandbox", *wrong],
+        [sys.executable, "-m", "sandbox", *wrong],
         capture_output=True,
         text=True,
         timeout=30,
@@ -56,7 +56,7 @@ def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
 
 def test_it_ends_with_the_process_that_started_it() -> None:
     program = (
-        "import os; from integration_tests.sandbox import Sandbox; s = Sandbox(process=True, incidents=1);"
+        "import os; from sandbox import Sandbox; s = Sandbox(process=True, incidents=1);"
         "s.start(); print(s.url, flush=True); os._exit(0)"
     )
     # The sandbox inherits stderr, not stdout, so reading ends when the parent is gone.

@@ -148,7 +148,7 @@ def test_streams_are_those_of_the_reference() -> None:
             assert getattr(stream, "filter_by_date", False) == ("by date" in replication), name
         records, _, lists = row["records at"].partition(".")
         if records != "(the body)":
-            assert stream.records_at == records, name
+            assert stream.records_key == records, name
         assert ",".join(stream.record_lists) == lists.strip("{}"), name
 
 
@@ -326,7 +326,7 @@ def test_the_order_of_a_list_is_kept_where_it_means_something() -> None:
     ],
 )  # fmt: skip
 def test_credentials_never_leave_at_any_depth(kind: Any, record: dict[str, Any], left: dict[str, Any]) -> None:
-    (found,) = parse(kind, {kind.records_at: [record]}, {"alert_id": "01A"} if kind is AlertNotes else None)
+    (found,) = parse(kind, {kind.records_key: [record]}, {"alert_id": "01A"} if kind is AlertNotes else None)
     found.pop("alert_id", None)
     assert found == left
 
@@ -345,7 +345,7 @@ def test_no_stream_lets_a_credential_through(stream: Any, data: st.DataObject) -
             below[step] = [deeper] if data.draw(st.booleans()) else deeper
             below = deeper
         below[last] = "the credential"
-    assert "the credential" not in str(parse(stream, {stream.records_at: [record]}, {"alert_id": "01A"}))
+    assert "the credential" not in str(parse(stream, {stream.records_key: [record]}, {"alert_id": "01A"}))
 
 
 def test_values_are_left_as_they_are() -> None:
@@ -446,7 +446,7 @@ def test_a_full_page_ends_a_list_only_where_it_says_so(count: int, meta: Any, wh
 @given(st.data())
 def test_any_object_is_a_page_or_an_unexpected_answer(kind: Any, data: st.DataObject) -> None:
     slice_ = {getattr(kind, "parent_key", "x"): "01P"}
-    keys = st.sampled_from([kind.records_at, "pagination_meta", "metadata"])
+    keys = st.sampled_from([kind.records_key, "pagination_meta", "metadata"])
     inner = json_values | st.dictionaries(
         st.sampled_from(["after", "active", "passive", "id", "images", "progress"]), json_values, max_size=3
     )
@@ -490,7 +490,7 @@ def test_the_cdks_own_read_follows_the_pages() -> None:
 def test_the_cdks_own_read_works_for_incremental_streams(kind: Any) -> None:
     api = Api(
         lambda *_: {
-            kind.records_at: [{"id": "1", "incident_id": "2", "updated_at": "2026-01-01"}],
+            kind.records_key: [{"id": "1", "incident_id": "2", "updated_at": "2026-01-01"}],
             "pagination_meta": {},
         }
     )

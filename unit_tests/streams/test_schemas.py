@@ -106,8 +106,8 @@ def test_a_key_is_there_and_never_null(stream: Declaration) -> None:
 def test_what_the_connector_adds_is_there(stream: Declaration) -> None:
     columns = schema_of(stream)["properties"]
     added = [
-        *stream.copied,
-        *stream.copied_from_body,
+        *stream.extra_fields,
+        *stream.body_fields,
         *stream.nested,
         stream.record_list_field,
         stream.position_field,

@@ -11,20 +11,20 @@ from tools.schemas import SchemaError, stream_schema
 
 class Parents(FullTableStream):
     endpoint = "/v1/parents"
-    records_at = "parents"
+    records_key = "parents"
     primary_key = ["id"]
 
 
 class Children(ChildStream):
     endpoint = "/v1/parents/{parent_id}/children"
-    records_at = "children"
+    records_key = "children"
     primary_key = ["id", "parent_id"]
     parent = Parents
     parent_key = "parent_id"
     position_field = "position"
     credentials = {"doors.key": "it opens doors"}
-    copied = {"first": "owner.name"}
-    copied_from_body = {"counted_at": "metadata.counted_at"}
+    extra_fields = {"first": "owner.name"}
+    body_fields = {"counted_at": "metadata.counted_at"}
 
 
 def document(record: dict[str, Any], **schemas: Any) -> Document:

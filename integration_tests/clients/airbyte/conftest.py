@@ -13,8 +13,8 @@ from docker.models.images import Image
 
 from integration_tests.container.conftest import engine as engine
 from integration_tests.container.conftest import image as image
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT
+from integration_tests.support.tap import ROOT
+from sandbox import Sandbox
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

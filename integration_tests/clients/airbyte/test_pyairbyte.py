@@ -17,8 +17,8 @@ import pytest
 
 from integration_tests.clients.airbyte.warehouse import Warehouse, change
 from integration_tests.conftest import KEY, SMALL
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import ROOT, Catalog
+from integration_tests.support.tap import ROOT, Catalog
+from sandbox import Sandbox
 
 Read = Callable[..., int]
 

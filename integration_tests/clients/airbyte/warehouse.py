@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
-from integration_tests.sandbox import Sandbox
 from integration_tests.streams.test_all_streams import OF_A_WINDOW, held_of
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import normal
-from integration_tests.sync.tap import Key, Record, by_key, key_of
+from integration_tests.support.account import Account
+from integration_tests.support.compare import normal
+from integration_tests.support.tap import Key, Record, by_key, key_of
 from integration_tests.sync.test_target import same
+from sandbox import Sandbox
 
 Keys = Mapping[str, list[str]]
 

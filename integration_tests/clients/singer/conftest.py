@@ -9,8 +9,8 @@ import pytest
 from integration_tests.clients.singer import hard
 from integration_tests.clients.singer.postgres import Cluster, cluster, programs
 from integration_tests.conftest import KEY, SMALL
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import SINGER, Catalog, Record, Run, Tap
+from integration_tests.support.tap import SINGER, Catalog, Record, Run, Tap
+from sandbox import Sandbox
 
 Hard = dict[str, list[Record]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import Record
+from integration_tests.support.tap import Record
+from sandbox import Sandbox
 
 TEXTS = (
     "",

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import duckdb
 
 from integration_tests.clients.singer.postgres import Cluster
-from integration_tests.sync.tap import ROOT, SECONDS, Record
+from integration_tests.support.tap import ROOT, SECONDS, Record
 
 SCHEMA = "incident"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.sync.tap import ROOT, SECONDS, SINGER, Catalog, Run
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, Run
 
 BIN = ROOT / ".venv-singer" / "bin"
 

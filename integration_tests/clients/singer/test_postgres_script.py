@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.clients.singer.postgres import Cluster
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.tap import ROOT, SECONDS, SINGER, Catalog, by_key, clean_environment
+from integration_tests.support.account import Account
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, by_key, clean_environment
+from sandbox import Sandbox
 
 SCRIPT = ROOT / "examples" / "postgres.sh"
 PATH = f"{ROOT}/.venv/bin:{ROOT}/.venv-postgres/bin:{os.environ['PATH']}"

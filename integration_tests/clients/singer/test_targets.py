@@ -10,8 +10,8 @@ import pytest
 
 from integration_tests.clients.singer.conftest import Hard
 from integration_tests.clients.singer.targets import DuckDB, Jsonl, Postgres, Target, same
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.tap import Catalog, Run, by_key, key_of
+from integration_tests.support.tap import Catalog, Run, by_key, key_of
+from sandbox import Sandbox
 
 pytestmark = pytest.mark.clients
 

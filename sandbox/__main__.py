@@ -1,4 +1,4 @@
-"""`python -m integration_tests.sandbox --port P`: serves until it is stopped."""
+"""`python -m sandbox --port P`: serves until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .server import listen, make_server
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m integration_tests.sandbox",
+        prog="python -m sandbox",
         description="A stand-in for incident.io's API.",
     )
     parser.add_argument("--host", default="127.0.0.1")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from integration_tests.sandbox import Sandbox
+from sandbox import Sandbox
 from source_incident.streams import STREAMS
 from source_incident.streams.base import ChildStream, IncidentStream
 from source_incident.streams.incidents import Incidents
@@ -37,7 +37,7 @@ class Account:
 
     def stream(self, name: str) -> list[Record]:
         declared = declarations()[name]
-        if declared.records_at is None:
+        if declared.records_key is None:
             raise ValueError(f"{name} is no list")
         records = orjson.loads(orjson.dumps(self._list(name)))
         if name == "incidents":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.api.limits import LARGEST_RESERVE, LONGEST_WAIT, Pace, parse_limits
+from source_incident.api.rate_limit import LARGEST_RESERVE, LONGEST_WAIT, Pace, parse_limits
 
 KEY_ONLY = "1200, 1200;window=60"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from integration_tests.sync.tap import Destination, Key, Record, by_key, key_of
+from integration_tests.support.tap import Destination, Key, Record, by_key, key_of
 
 NESTED = ("attachments", "updates", "actions")
 _CHANGE = re.compile(r"\(change (\d+)\)")

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from integration_tests.sync.tap import SECONDS, clean_environment
+from integration_tests.support.tap import SECONDS, clean_environment
 
 # Gives a program a terminal of its own, and passes on what is typed and shown. Where the tests run in the background,
 # SIGINT is ignored, and would be in the program.

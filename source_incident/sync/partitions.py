@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from source_incident.config import EARLIEST
-from source_incident.places import Part
 from source_incident.streams.base import IncidentStream, IncrementalStream, Page, Slice, cursor_of
+from source_incident.sync.state import Partition
+from source_incident.timestamps import EARLIEST
 
 # A new chain costs at most one request, the rest of a page. One for so many pages stays under a twentieth more.
 PAGES_PER_PART = 23
@@ -27,7 +27,7 @@ class NotDivisibleError(Exception):
     """The API filters or orders the list otherwise than its parts need."""
 
 
-class Chain:
+class PageSequence:
     """The pages of one part, one after the other.
 
     Attributes:
@@ -39,7 +39,7 @@ class Chain:
         origin: the newest record that the list is known to have.
     """
 
-    def __init__(self, part: Part, slice_: Slice, origin: datetime | None = None) -> None:
+    def __init__(self, part: Partition, slice_: Slice, origin: datetime | None = None) -> None:
         self._origin = origin
         self.after = part.after
         self.start = part.start
@@ -53,8 +53,8 @@ class Chain:
         self._bound()
 
     @property
-    def part(self) -> Part:
-        return Part(self.after, self.start, self.end)
+    def part(self) -> Partition:
+        return Partition(self.after, self.start, self.end)
 
     def note(self, page: Page, field: str) -> None:
         """Takes in what a page tells of the list's order and density.
@@ -87,7 +87,7 @@ class Chain:
             return 0
         return self._pages * (abs(self._far() - self._near()) / max(self._newest - self._oldest, SECOND))
 
-    def divided(self, by_date: bool) -> "Chain | None":
+    def divided(self, by_date: bool) -> "PageSequence | None":
         """Leaves the far part of the time that is left to a new chain; None: there is no moment to divide it at."""
         near, far = self._near(), self._far()
         # Where nobody knows how far back the list goes, what is left after as much again as was read is far.
@@ -101,10 +101,10 @@ class Chain:
             return None
         base = {key: value for key, value in self.slice.items() if key != "span"}
         if self._newest_first:
-            new = Chain(Part(None, self.start, moment), base, self._origin)
+            new = PageSequence(Partition(None, self.start, moment), base, self._origin)
             self.start = moment
         else:
-            new = Chain(Part(None, moment, self.end), base, self._origin)
+            new = PageSequence(Partition(None, moment, self.end), base, self._origin)
             self.end = moment
         self._divided = True
         self._bound()
@@ -126,7 +126,7 @@ class Chain:
             self.slice["span"] = (self.start, self.end)
 
 
-class Parts:
+class PartitionedList:
     """A list on its way through, in one part as long as it is short.
 
     Args:
@@ -134,15 +134,15 @@ class Parts:
         most: how many parts may be read at once.
     """
 
-    def __init__(self, stream: IncidentStream, left: Iterable[Part], slice_: Slice, most: int) -> None:
-        self.chains = [Chain(part, slice_) for part in left]
+    def __init__(self, stream: IncidentStream, left: Iterable[Partition], slice_: Slice, most: int) -> None:
+        self.chains = [PageSequence(part, slice_) for part in left]
         self._field = stream.split_by if isinstance(stream, IncrementalStream) else None
         self._by_date = isinstance(stream, IncrementalStream) and stream.filter_by_date
         self._most = most
         self._pages = 0
         self._divisions = 0
 
-    def read(self, chain: Chain, page: Page) -> Chain | None:
+    def read(self, chain: PageSequence, page: Page) -> PageSequence | None:
         """Takes in a page that was read, before the next of its chain is asked for.
 
         Returns:
@@ -169,7 +169,7 @@ class Parts:
             self.chains.append(new)
         return new
 
-    def emitted(self, chain: Chain, page: Page) -> tuple[Part, ...]:
+    def emitted(self, chain: PageSequence, page: Page) -> tuple[Partition, ...]:
         """Takes in that a page was emitted, and all of its chain before it.
 
         Returns:

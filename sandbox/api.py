@@ -209,7 +209,7 @@ class Api:
         parent_ids = self._parent_ids(endpoint, ids, query)
         if endpoint.name == "schedule_entries":
             return self._schedule_entries(parent_ids, query)
-        if endpoint.records_at is None:
+        if endpoint.records_key is None:
             body = self.account.bodies[endpoint.name].of(parent_ids)
             if body is None:
                 raise errors.not_found()
@@ -272,7 +272,7 @@ class Api:
         if more:
             page.pop()
         row = records.row
-        parts = [b'{"', str(endpoint.records_at).encode(), b'":[']
+        parts = [b'{"', str(endpoint.records_key).encode(), b'":[']
         parts.append(b",".join([row(handle) for handle in page]))
         parts.append(b"]")
         if endpoint.name == "schedules" and size > 25:

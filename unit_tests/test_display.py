@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from source_incident.api import Client
-from source_incident.progress import Tally, give_back_terminal, live, log_lines
+from source_incident.display import SyncStats, give_back_terminal, live, log_lines
 from source_incident.sync import Checkpoint, Expected, Failed, Finished, LeftOut, Records, Started
 
 LIMITS = {"X-RateLimit-Limit": "1200, 1200;window=1e9", "X-RateLimit-Remaining": "1100"}
@@ -41,53 +41,53 @@ def log() -> Iterator[Callable[[], list[str]]]:
     logger.removeHandler(handler)
 
 
-def some(tally: Tally) -> None:
+def some(stats: SyncStats) -> None:
     """Two streams under way, one of them with a total; one of each outcome."""
     for name in ("incidents", "alerts", "users", "teams", "workflows"):
-        tally.take(Started(name))
-    tally.take(Expected("incidents", 4000))
-    tally.take(Expected("incidents", 1000))
-    tally.take(Records("incidents", [{}] * 1250))
-    tally.take(Records("alerts", [{}] * 50))
-    tally.take(Checkpoint("alerts", {}))
-    tally.take(Records("users", [{}]))
-    tally.take(Finished("users"))
-    tally.take(Failed("teams", ValueError()))
-    tally.take(LeftOut("workflows", "no scope"))
+        stats.take(Started(name))
+    stats.take(Expected("incidents", 4000))
+    stats.take(Expected("incidents", 1000))
+    stats.take(Records("incidents", [{}] * 1250))
+    stats.take(Records("alerts", [{}] * 50))
+    stats.take(Checkpoint("alerts", {}))
+    stats.take(Records("users", [{}]))
+    stats.take(Finished("users"))
+    stats.take(Failed("teams", ValueError()))
+    stats.take(LeftOut("workflows", "no scope"))
 
 
 def test_the_summary_has_streams_records_requests_retries_waits_and_the_duration(client: Client) -> None:
-    tally = Tally(client, 6)
-    some(tally)
+    stats = SyncStats(client, 6)
+    some(stats)
     client.requests, client.retries = 1234, 1
-    assert tally.summary() == (
+    assert stats.summary() == (
         "1 of 6 streams finished, 1 failed, 1 left out; 1,301 records; 1,234 requests, 1 retry, 0.0 s waited; "
         "0.0 s in all"
     )
 
 
 def test_a_stream_is_under_way_until_it_has_an_outcome_and_its_totals_add_up(client: Client) -> None:
-    tally = Tally(client, 6)
-    some(tally)
-    assert {name: stream.count for name, stream in tally.under_way()} == {
+    stats = SyncStats(client, 6)
+    some(stats)
+    assert {name: stream.count for name, stream in stats.under_way()} == {
         "incidents": "1,250 of 5,000",
         "alerts": "50",
     }
 
 
 def test_the_rate_limit_is_told_once_the_api_said_it(client: Client) -> None:
-    tally = Tally(client, 1)
-    assert tally.limit() == ""
+    stats = SyncStats(client, 1)
+    assert stats.limit() == ""
     client.pace.answered("/v2/users", LIMITS)
-    assert tally.limit() == "; 1,100 left of the rate limit"
+    assert stats.limit() == "; 1,100 left of the rate limit"
 
 
 def test_the_log_has_a_line_for_each_stream_under_way_every_so_often(
     client: Client, log: Callable[[], list[str]]
 ) -> None:
-    tally = Tally(client, 6)
-    some(tally)
-    with log_lines(tally, logging.getLogger("progress-test"), seconds=0.05):
+    stats = SyncStats(client, 6)
+    some(stats)
+    with log_lines(stats, logging.getLogger("progress-test"), seconds=0.05):
         wait_for(lambda: len(log()) >= 4)
     told = len(log())
     assert {line.split(" records, ")[0] for line in log()} == {"incidents: 1,250 of 5,000", "alerts: 50"}
@@ -97,9 +97,9 @@ def test_the_log_has_a_line_for_each_stream_under_way_every_so_often(
 
 
 def test_before_its_time_no_line_is_logged(client: Client, log: Callable[[], list[str]]) -> None:
-    tally = Tally(client, 6)
-    some(tally)
-    with log_lines(tally, logging.getLogger("progress-test")):
+    stats = SyncStats(client, 6)
+    some(stats)
+    with log_lines(stats, logging.getLogger("progress-test")):
         time.sleep(0.2)
     assert log() == []
 
@@ -116,12 +116,12 @@ def test_a_log_that_nobody_reads_any_more_ends_the_lines_without_a_word(
 
     raised: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
-    tally = Tally(client, 6)
-    some(tally)
+    stats = SyncStats(client, 6)
+    some(stats)
     logger = logging.getLogger("progress-gone")
     logger.setLevel(logging.INFO)
     logger.addHandler(Gone())
-    with log_lines(tally, logger, seconds=0.02):
+    with log_lines(stats, logger, seconds=0.02):
         wait_for(lambda: bool(asked))
         time.sleep(0.2)
     assert len(asked) == 1
@@ -132,13 +132,13 @@ def test_a_log_that_nobody_reads_any_more_ends_the_lines_without_a_word(
 def test_a_terminal_shows_the_totals_and_the_streams_under_way_on_its_last_lines(
     client: Client, monkeypatch: pytest.MonkeyPatch, stays: bool
 ) -> None:
-    tally = Tally(client, 60)
+    stats = SyncStats(client, 60)
     client.pace.answered("/v2/users", LIMITS)
-    some(tally)
+    some(stats)
     for number in range(40):
-        tally.take(Started(f"one_of_many_{number}"))
+        stats.take(Started(f"one_of_many_{number}"))
     terminal = Terminal(monkeypatch, lines=24)
-    with live(tally, stays=stays):
+    with live(stats, stays=stays):
         print("a line of the log", file=sys.stderr)
         wait_for(lambda: "more" in terminal.shown)
     shown = terminal.end()
@@ -158,7 +158,7 @@ def test_a_terminal_shows_the_totals_and_the_streams_under_way_on_its_last_lines
 
 def test_a_terminal_that_changes_its_size_is_divided_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, lines=24)
-    with live(Tally(client, 1), stays=False):
+    with live(SyncStats(client, 1), stays=False):
         wait_for(lambda: "\x1b[1;16r" in terminal.shown)
         terminal.resize(60)
         wait_for(lambda: "\x1b[1;48r" in terminal.shown)
@@ -168,14 +168,14 @@ def test_a_terminal_that_changes_its_size_is_divided_again(client: Client, monke
 @pytest.mark.parametrize("lines", [0, 8])
 def test_a_terminal_without_room_is_left_alone(client: Client, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
     terminal = Terminal(monkeypatch, lines=lines)
-    with live(Tally(client, 1), stays=False):
+    with live(SyncStats(client, 1), stays=False):
         time.sleep(0.6)
     assert terminal.end() == ""
 
 
 def test_whoever_ends_the_process_gives_the_terminal_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, lines=24)
-    with live(Tally(client, 1), stays=False):
+    with live(SyncStats(client, 1), stays=False):
         wait_for(lambda: "1 stream" in terminal.shown)
         give_back_terminal()
         wait_for(lambda: "\x1b[r" in terminal.shown)

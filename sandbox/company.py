@@ -240,7 +240,7 @@ class Company:
         name = endpoint.name
         if name in self.lists:
             return
-        if endpoint.records_at is None:
+        if endpoint.records_key is None:
             self.bodies[name] = BodyMaker(self, endpoint)
         elif not endpoint.parents:
             self._add(name, GenericSource(self, endpoint, _count(name)))

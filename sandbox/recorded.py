@@ -60,7 +60,7 @@ class RecordedAccount:
             if of not in self.lists:
                 self._add(self.contract.endpoints[of])
             parents.append((parameter, self.lists[of]))
-        if endpoint.records_at is None:
+        if endpoint.records_key is None:
             self.bodies[name] = RecordedBody(self, endpoint, parents)
         elif parents:
             self.lists[name] = ChildList(

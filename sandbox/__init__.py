@@ -1,6 +1,6 @@
 """A stand-in for incident.io's API, for the tests, the demo and the benchmark.
 
-`python -m integration_tests.sandbox --port P` serves an invented company, or with `--data DIR` an
+`python -m sandbox --port P` serves an invented company, or with `--data DIR` an
 account that was recorded. It knows the API from `contract.json` and from what was measured live,
 and nothing of the connector.
 

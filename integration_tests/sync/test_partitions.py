@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from integration_tests.conftest import MakeTap
-from integration_tests.sandbox import Sandbox
-from integration_tests.sync.account import Account
-from integration_tests.sync.compare import differences
-from integration_tests.sync.tap import AIRBYTE, SINGER, Catalog, Destination, Run
+from integration_tests.support.account import Account
+from integration_tests.support.compare import differences
+from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Destination, Run
+from sandbox import Sandbox
 
 StartSandbox = Callable[..., Sandbox]
 PAGE = 50

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from source_incident.api import Client
 from source_incident.config import Config
-from source_incident.places import Part
 from source_incident.streams.alerts import Alerts
-from source_incident.streams.base import IncrementalStream, Page, Slice, rfc3339
+from source_incident.streams.base import IncrementalStream, Page, Slice
 from source_incident.streams.on_call import Escalations
 from source_incident.sync import parts as module
-from source_incident.sync.parts import Chain, NotDivisibleError, Parts
+from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
+from source_incident.sync.state import Partition
+from source_incident.timestamps import format_timestamp
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE = 3
@@ -74,34 +75,34 @@ class Api:
 def read(
     api: Api,
     listed: IncrementalStream,
-    left: tuple[Part, ...],
+    left: tuple[Partition, ...],
     choose: Callable[[int], int],
     most: int = 10,
     stop_after: int = 10_000,
-) -> tuple[list[str], tuple[Part, ...]]:
+) -> tuple[list[str], tuple[Partition, ...]]:
     """Reads what is left, the chains in any order.
 
     Returns:
         The ids that were emitted, and what was left then.
     """
-    parts = Parts(listed, left, {}, most)
-    places: dict[Chain, str | None] = {chain: chain.after for chain in parts.chains}
+    parts = PartitionedList(listed, left, {}, most)
+    positions: dict[PageSequence, str | None] = {chain: chain.after for chain in parts.chains}
     emitted: list[str] = []
     for _ in range(stop_after):
         if not parts.chains:
             break
         chain = parts.chains[choose(len(parts.chains))]
-        page = api.page(listed, chain.slice, places[chain])
+        page = api.page(listed, chain.slice, positions[chain])
         try:
             new = parts.read(chain, page)
         except NotDivisibleError:
-            left = (Part(),)
-            parts = Parts(listed, left, {}, 1)
-            places = dict.fromkeys(parts.chains)
+            left = (Partition(),)
+            parts = PartitionedList(listed, left, {}, 1)
+            positions = dict.fromkeys(parts.chains)
             continue
         if new:
-            places[new] = new.after
-        places[chain] = page.after
+            positions[new] = new.after
+        positions[chain] = page.after
         emitted += [record["id"] for record in page.records]
         left = parts.emitted(chain, page)
     return emitted, left
@@ -113,7 +114,7 @@ def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], str]:
     step = draw(st.sampled_from([timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=7)]))
     offsets = draw(st.lists(st.integers(0, 60), min_size=1, max_size=90))
     records = [
-        {"id": f"{number:03}", "created_at": rfc3339(START + offset * step)}
+        {"id": f"{number:03}", "created_at": format_timestamp(START + offset * step)}
         for number, offset in enumerate(sorted(offsets))
     ]
     order = draw(st.sampled_from(["oldest first", "newest first", "none"]))
@@ -141,7 +142,7 @@ def test_every_record_comes_and_in_an_ordered_list_just_once(
     api = Api(records, None if zone is None else timezone(timedelta(hours=zone)))
     turn = iter(turns * 200)
     emitted, left = read(
-        api, ESCALATIONS if api._days_at else ALERTS, (Part(),), lambda count: next(turn) % count, stop_after=stop
+        api, ESCALATIONS if api._days_at else ALERTS, (Partition(),), lambda count: next(turn) % count, stop_after=stop
     )
     if left:  # what was stopped goes on, with any number of workers
         most = data.draw(st.sampled_from([1, 2, 10]))
@@ -155,13 +156,13 @@ def test_every_record_comes_and_in_an_ordered_list_just_once(
 
 
 def ordered(count: int, step: timedelta) -> list[dict[str, Any]]:
-    return [{"id": f"{number:05}", "created_at": rfc3339(START - number * step)} for number in range(count)]
+    return [{"id": f"{number:05}", "created_at": format_timestamp(START - number * step)} for number in range(count)]
 
 
 def test_a_short_list_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     api = Api(ordered(PAGE * (module.PAGES_PER_PART - 1), timedelta(minutes=1)), None)
-    emitted, _ = read(api, ALERTS, (Part(),), lambda count: count - 1)
+    emitted, _ = read(api, ALERTS, (Partition(),), lambda count: count - 1)
     assert len(emitted) == len(api.records)
     assert api.requests == module.PAGES_PER_PART - 1
 
@@ -175,7 +176,7 @@ def test_dividing_costs_at_most_a_twentieth_more_requests(
     records = ordered(pages * PAGE, timedelta(minutes=1))
     api = Api(records[::-1] if reverse else records, None)
     turn = iter(range(10_000))
-    emitted, _ = read(api, ALERTS, (Part(),), lambda count: next(turn) % count)
+    emitted, _ = read(api, ALERTS, (Partition(),), lambda count: next(turn) % count)
     assert sorted(emitted) == sorted(record["id"] for record in records)
     assert api.requests <= pages * 1.05
     assert api.requests > pages or pages < 40
@@ -200,7 +201,7 @@ class Undated(Api):
 
 def test_an_api_that_orders_a_filtered_list_otherwise_gets_it_read_whole() -> None:
     records = ordered(900, timedelta(hours=1))
-    emitted, left = read(OtherWay(records, None), ALERTS, (Part(),), lambda count: 0)
+    emitted, left = read(OtherWay(records, None), ALERTS, (Partition(),), lambda count: 0)
     assert left == ()
     assert set(emitted) == {record["id"] for record in records}
 
@@ -213,7 +214,7 @@ def test_times_before_anything_are_read_too(days_at: timezone | None, created: s
     for number in (-1, -2):
         records[number]["created_at"] = created
     api = Api(records[::-1] if reverse else records, days_at)
-    emitted, _ = read(api, ESCALATIONS if days_at else ALERTS, (Part(),), lambda count: 0)
+    emitted, _ = read(api, ESCALATIONS if days_at else ALERTS, (Partition(),), lambda count: 0)
     assert sorted(emitted) == sorted(record["id"] for record in records)
 
 
@@ -221,7 +222,7 @@ def test_a_list_with_a_record_without_a_time_on_the_first_pages_is_not_divided()
     records = ordered(900, timedelta(hours=1))
     records[1]["created_at"] = None
     api = Undated(records, None)
-    emitted, _ = read(api, ALERTS, (Part(),), lambda count: 0)
+    emitted, _ = read(api, ALERTS, (Partition(),), lambda count: 0)
     assert len(emitted) == len(records)
     assert api.requests == len(records) / PAGE
 
@@ -235,5 +236,5 @@ def test_no_more_parts_are_read_at_once_than_there_are_workers() -> None:
         most = max(most, count)
         return count - 1
 
-    read(api, ALERTS, (Part(),), turn, most=3)
+    read(api, ALERTS, (Partition(),), turn, most=3)
     assert most == 3

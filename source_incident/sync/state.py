@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from source_incident.config import DEFAULT_MODES, EARLIEST, parse_timestamp
-from source_incident.streams.base import rfc3339
+from source_incident.config import DEFAULT_MODES
+from source_incident.timestamps import EARLIEST, format_timestamp, parse_timestamp
 
 # What the Airbyte platform and CDK write for a full refresh: a state that says nothing.
 EMPTY_MARKERS = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete"})
@@ -25,7 +25,7 @@ class StateError(ValueError):
 
 
 @dataclass(frozen=True)
-class Part:
+class Partition:
     """What is left of a list, or of the part of it that was created in a span of time: one chain of pages.
 
     Attributes:
@@ -39,7 +39,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Resume:
+class ResumePoint:
     """Where an unfinished pass goes on.
 
     Attributes:
@@ -48,13 +48,13 @@ class Resume:
         began: the bookmark that the pass will leave when it finishes.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[Partition, ...]
     since: str | None
     began: datetime
 
 
 @dataclass(frozen=True)
-class Place:
+class StreamPosition:
     """How far the records of one incident mode, or of the whole stream, were emitted.
 
     Attributes:
@@ -63,22 +63,22 @@ class Place:
     """
 
     bookmark: datetime | None = None
-    resume: Resume | None = None
+    resume: ResumePoint | None = None
 
-    def reached(self, left: tuple[Part, ...], since: str | None, began: datetime) -> "Place":
+    def reached(self, left: tuple[Partition, ...], since: str | None, began: datetime) -> "StreamPosition":
         """The place once everything but what is `left` was emitted."""
-        return replace(self, resume=Resume(left, since, began))
+        return replace(self, resume=ResumePoint(left, since, began))
 
-    def finished(self, began: datetime) -> "Place":
+    def finished(self, began: datetime) -> "StreamPosition":
         """The place once the whole pass was emitted. A bookmark never moves back."""
-        return Place(max(self.bookmark, began) if self.bookmark else began)
+        return StreamPosition(max(self.bookmark, began) if self.bookmark else began)
 
-    def restarted(self) -> "Place":
+    def restarted(self) -> "StreamPosition":
         return replace(self, resume=None)
 
 
-class Progress:
-    """The places of one stream, by incident mode.
+class StreamState:
+    """The positions of one stream, by incident mode.
 
     Args:
         stream: the stream's name, for errors.
@@ -94,23 +94,23 @@ class Progress:
         self.stream = stream
         self.cursor = cursor
         self.nested_pages: dict[str, int] = {}
-        self.places: dict[str, Place] = {mode: Place() for mode in modes}
+        self.positions: dict[str, StreamPosition] = {mode: StreamPosition() for mode in modes}
         # Modes that the config has left out since: should they come back, they go on from here.
-        self._idle: dict[str, Place] = {}
+        self._idle: dict[str, StreamPosition] = {}
         if state and not EMPTY_MARKERS & state.keys():
             self._load(state)
 
     def state(self) -> dict[str, Any]:
         """The state for what has been emitted so far."""
         state: dict[str, Any]
-        if list(self.places) == [""]:
-            state = self._dumped(self.places[""])
+        if list(self.positions) == [""]:
+            state = self._dumped(self.positions[""])
         else:
-            bookmarks = [place.bookmark for place in self.places.values()]
+            bookmarks = [place.bookmark for place in self.positions.values()]
             known = [bookmark for bookmark in bookmarks if bookmark]
-            state = {self.cursor: rfc3339(min(known))} if known and len(known) == len(bookmarks) else {}
-            groups: dict[Place, list[str]] = {}
-            for mode, place in {**self._idle, **self.places}.items():
+            state = {self.cursor: format_timestamp(min(known))} if known and len(known) == len(bookmarks) else {}
+            groups: dict[StreamPosition, list[str]] = {}
+            for mode, place in {**self._idle, **self.positions}.items():
                 groups.setdefault(place, []).append(mode)
             state["modes"] = {",".join(modes): self._dumped(place) for place, modes in groups.items()}
         if self.nested_pages:
@@ -123,8 +123,8 @@ class Progress:
         pages = state.get("nested_pages")
         if isinstance(pages, Mapping):
             self.nested_pages = {str(key): value for key, value in pages.items() if type(value) is int and value > 0}
-        if "" in self.places:
-            self.places[""] = self._parsed(state, "it")
+        if "" in self.positions:
+            self.positions[""] = self._parsed(state, "it")
             return
         by_mode = state.get("modes")
         if by_mode is None:
@@ -139,31 +139,31 @@ class Progress:
             }
         else:
             raise StateError("modes is not an object")
-        for mode in self.places:
-            self.places[mode] = found.pop(mode, Place())
+        for mode in self.positions:
+            self.positions[mode] = found.pop(mode, StreamPosition())
         self._idle = found
 
-    def _parsed(self, value: Any, where: str) -> Place:
+    def _parsed(self, value: Any, where: str) -> StreamPosition:
         if not isinstance(value, Mapping):
             raise StateError(f"{where} is not an object")
         bookmark, resume = value.get(self.cursor), value.get("resume")
         if resume is None:
-            return Place(self._moment(bookmark, self.cursor) if bookmark is not None else None)
+            return StreamPosition(self._moment(bookmark, self.cursor) if bookmark is not None else None)
         if not isinstance(resume, Mapping):
             raise StateError(f"resume of {where} is not an object")
         since = resume.get("since")
         if since is not None and not isinstance(since, str):
             raise StateError(f"resume.since of {where} is not a string")
-        return Place(
+        return StreamPosition(
             self._moment(bookmark, self.cursor) if bookmark is not None else None,
-            Resume(self._parts(resume, where), since, self._moment(resume.get("began"), "resume.began")),
+            ResumePoint(self._parts(resume, where), since, self._moment(resume.get("began"), "resume.began")),
         )
 
-    def _parts(self, resume: Mapping[str, Any], where: str) -> tuple[Part, ...]:
+    def _parts(self, resume: Mapping[str, Any], where: str) -> tuple[Partition, ...]:
         if "parts" not in resume:
             if not isinstance(resume.get("after"), str) or not resume["after"]:
                 raise StateError(f"resume of {where} has no page to go on from (after)")
-            return (Part(resume["after"]),)
+            return (Partition(resume["after"]),)
         parts = resume["parts"]
         if not isinstance(parts, list) or not parts or not all(isinstance(part, Mapping) for part in parts):
             raise StateError(f"resume.parts of {where} is not a list of objects")
@@ -173,7 +173,7 @@ class Progress:
             if after is not None and (not isinstance(after, str) or not after):
                 raise StateError(f"after in resume.parts of {where} is not a page to go on from")
             span = (self._moment(part[end], f"resume.parts.{end}") if end in part else None for end in ("from", "to"))
-            parsed.append(Part(after, *span))
+            parsed.append(Partition(after, *span))
         return tuple(parsed)
 
     @staticmethod
@@ -187,29 +187,29 @@ class Progress:
         # Such as Go's zero time, the year 1.
         return max(moment, EARLIEST)
 
-    def _dumped(self, place: Place) -> dict[str, Any]:
+    def _dumped(self, place: StreamPosition) -> dict[str, Any]:
         state: dict[str, Any] = {}
         if place.bookmark:
-            state[self.cursor] = rfc3339(place.bookmark)
+            state[self.cursor] = format_timestamp(place.bookmark)
         if place.resume:
             state["resume"] = {
                 **_dumped_parts(place.resume.parts),
                 "since": place.resume.since,
-                "began": rfc3339(place.resume.began),
+                "began": format_timestamp(place.resume.began),
             }
         return state
 
 
-def _dumped_parts(parts: tuple[Part, ...]) -> dict[str, Any]:
+def _dumped_parts(parts: tuple[Partition, ...]) -> dict[str, Any]:
     """One part that is all of the list is its page alone, as another tap would write it."""
-    if len(parts) == 1 and parts[0] == Part(parts[0].after):
+    if len(parts) == 1 and parts[0] == Partition(parts[0].after):
         return {"after": parts[0].after}
     return {
         "parts": [
             {
                 **({"after": part.after} if part.after else {}),
-                **({"from": rfc3339(part.start)} if part.start else {}),
-                **({"to": rfc3339(part.end)} if part.end else {}),
+                **({"from": format_timestamp(part.start)} if part.start else {}),
+                **({"to": format_timestamp(part.end)} if part.end else {}),
             }
             for part in parts
         ]

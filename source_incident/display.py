@@ -29,7 +29,7 @@ FINISHED, FAILED, LEFT_OUT = "finished", "failed", "left out"
 
 
 @dataclass
-class StreamTally:
+class StreamStats:
     """What one stream came to so far.
 
     Attributes:
@@ -55,7 +55,7 @@ class StreamTally:
         return self.records / max(time.monotonic() - self.began, 0.1)
 
 
-class Tally:
+class SyncStats:
     """What a sync came to so far: written by the thread that reads it, looked at by any.
 
     Args:
@@ -64,12 +64,12 @@ class Tally:
     """
 
     def __init__(self, client: Client, selected: int) -> None:
-        self._streams: dict[str, StreamTally] = {}
+        self._streams: dict[str, StreamStats] = {}
         self._client = client
         self._selected = selected
         self._began = time.monotonic()
 
-    def take(self, event: Event) -> StreamTally:
+    def take(self, event: Event) -> StreamStats:
         """Counts an event, all of its records in one step.
 
         Returns:
@@ -77,7 +77,7 @@ class Tally:
         """
         stream = self._streams.get(event.stream)
         if stream is None:
-            stream = self._streams[event.stream] = StreamTally(time.monotonic())
+            stream = self._streams[event.stream] = StreamStats(time.monotonic())
         match event:
             case Records():
                 stream.records += len(event.records)
@@ -91,7 +91,7 @@ class Tally:
                 stream.outcome = LEFT_OUT
         return stream
 
-    def under_way(self) -> list[tuple[str, StreamTally]]:
+    def under_way(self) -> list[tuple[str, StreamStats]]:
         """The streams that are being read, with their names."""
         return [(name, stream) for name, stream in list(self._streams.items()) if stream.outcome is None]
 
@@ -121,17 +121,17 @@ class Tally:
         return "" if left is None else f"; {left:,} left of the rate limit"
 
 
-# Shows a tally for as long as the context is open.
-Show = Callable[[Tally], AbstractContextManager[None]]
+# Shows a stats for as long as the context is open.
+Show = Callable[[SyncStats], AbstractContextManager[None]]
 
 
-def nothing(tally: Tally) -> AbstractContextManager[None]:
+def nothing(stats: SyncStats) -> AbstractContextManager[None]:
     """Shows nothing."""
     return nullcontext()
 
 
 @contextmanager
-def log_lines(tally: Tally, logger: logging.Logger, seconds: float | None = None) -> Iterator[None]:
+def log_lines(stats: SyncStats, logger: logging.Logger, seconds: float | None = None) -> Iterator[None]:
     """Logs a line for each stream that is under way, every so often.
 
     Args:
@@ -139,7 +139,7 @@ def log_lines(tally: Tally, logger: logging.Logger, seconds: float | None = None
     """
 
     def tell() -> None:
-        for name, stream in tally.under_way():
+        for name, stream in stats.under_way():
             logger.info("%s: %s records, %.0f a second", name, stream.count, stream.rate)
 
     with _every(LOG_SECONDS if seconds is None else seconds, tell):
@@ -147,7 +147,7 @@ def log_lines(tally: Tally, logger: logging.Logger, seconds: float | None = None
 
 
 @contextmanager
-def live(tally: Tally, *, stays: bool) -> Iterator[None]:
+def live(stats: SyncStats, *, stays: bool) -> Iterator[None]:
     """Shows the totals and the streams under way on the last lines of the terminal that stderr is.
 
     Args:
@@ -160,7 +160,7 @@ def live(tally: Tally, *, stays: bool) -> Iterator[None]:
 
     def draw() -> None:
         with console.capture() as drawn:
-            console.print(_picture(tally, last_lines.count), no_wrap=True, overflow="ellipsis", crop=True)
+            console.print(_picture(stats, last_lines.count), no_wrap=True, overflow="ellipsis", crop=True)
         last_lines.draw(drawn.get().splitlines())
 
     _drawn.append(last_lines)
@@ -170,7 +170,7 @@ def live(tally: Tally, *, stays: bool) -> Iterator[None]:
     finally:
         give_back_terminal()
     if stays:
-        stderr.say(f"{tally.records()}\n{tally.requests()}")
+        stderr.say(f"{stats.records()}\n{stats.requests()}")
 
 
 def give_back_terminal() -> None:
@@ -242,7 +242,7 @@ def _every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
         thread.join(1.0)
 
 
-def _picture(tally: Tally, lines: int) -> "RenderableType":
+def _picture(stats: SyncStats, lines: int) -> "RenderableType":
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -253,7 +253,7 @@ def _picture(tally: Tally, lines: int) -> "RenderableType":
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, justify="right")
     table.add_column(width=20)
-    streams = tally.under_way()
+    streams = stats.under_way()
     room = lines - 2
     if len(streams) > room:
         room -= 1
@@ -262,7 +262,7 @@ def _picture(tally: Tally, lines: int) -> "RenderableType":
         table.add_row(name, stream.count, f"{stream.rate:,.0f}/s", bar)
     if len(streams) > room:
         table.add_row(f"and {len(streams) - room} more")
-    return Group(Text(tally.records(), style="bold"), Text(tally.requests() + tally.limit()), table)
+    return Group(Text(stats.records(), style="bold"), Text(stats.requests() + stats.limit()), table)
 
 
 def _several(count: int, one: str, many: str | None = None) -> str:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.config import EARLIEST
-from source_incident.places import EMPTY_MARKERS, Part, Place, Progress, Resume, StateError
+from source_incident.sync.state import EMPTY_MARKERS, Partition, ResumePoint, StateError, StreamPosition, StreamState
+from source_incident.timestamps import EARLIEST
 from unit_tests.singer.strategies import json_values
 
 EARLY, LATE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
@@ -20,18 +20,18 @@ moments = st.datetimes(datetime(2020, 1, 1), datetime(2026, 11, 1), timezones=st
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )
 pages = st.text(min_size=1, max_size=9)
-parts = st.tuples(st.builds(Part, pages)) | st.lists(
-    st.builds(Part, st.none() | pages, st.none() | moments, st.none() | moments), min_size=2, max_size=4
+parts = st.tuples(st.builds(Partition, pages)) | st.lists(
+    st.builds(Partition, st.none() | pages, st.none() | moments, st.none() | moments), min_size=2, max_size=4
 ).map(tuple)
-resumes = st.builds(Resume, parts, st.none() | st.text(max_size=9), moments)
-places = st.builds(Place, st.none() | moments, st.none() | resumes)
+resumes = st.builds(ResumePoint, parts, st.none() | st.text(max_size=9), moments)
+positions = st.builds(StreamPosition, st.none() | moments, st.none() | resumes)
 
 
-def progress(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> Progress:
-    return Progress("incidents", cursor, modes, state)
+def progress(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> StreamState:
+    return StreamState("incidents", cursor, modes, state)
 
 
-def again(given_progress: Progress, modes: tuple[str, ...]) -> Progress:
+def again(given_progress: StreamState, modes: tuple[str, ...]) -> StreamState:
     """The progress of the next run, from the state as it was printed."""
     return progress(json.loads(json.dumps(given_progress.state())), modes)
 
@@ -39,45 +39,47 @@ def again(given_progress: Progress, modes: tuple[str, ...]) -> Progress:
 # There and back
 
 
-@given(places)
-def test_the_place_of_a_stream_comes_back_as_it_was(place: Place) -> None:
+@given(positions)
+def test_the_place_of_a_stream_comes_back_as_it_was(place: StreamPosition) -> None:
     before = progress()
-    before.places[""] = place
-    assert again(before, ("",)).places == {"": place}
+    before.positions[""] = place
+    assert again(before, ("",)).positions == {"": place}
 
 
 @given(
-    st.dictionaries(st.sampled_from(MODES), places, min_size=1), st.dictionaries(st.text(max_size=5), st.integers(1))
+    st.dictionaries(st.sampled_from(MODES), positions, min_size=1), st.dictionaries(st.text(max_size=5), st.integers(1))
 )
-def test_the_places_of_modes_come_back_as_they_were(by_mode: dict[str, Place], pages: dict[str, int]) -> None:
+def test_the_places_of_modes_come_back_as_they_were(by_mode: dict[str, StreamPosition], pages: dict[str, int]) -> None:
     modes = tuple(by_mode)
     before = progress(modes=modes)
-    before.places.update(by_mode)
+    before.positions.update(by_mode)
     before.nested_pages.update(pages)
     after = again(before, modes)
-    assert after.places == by_mode
+    assert after.positions == by_mode
     assert after.nested_pages == pages
     assert after.state() == before.state()
 
 
 @given(
-    st.dictionaries(st.sampled_from(MODES), places, min_size=2),
+    st.dictionaries(st.sampled_from(MODES), positions, min_size=2),
     st.lists(st.sets(st.sampled_from(MODES), min_size=1), max_size=4),
 )
-def test_modes_that_the_config_leaves_out_keep_their_places(by_mode: dict[str, Place], configs: list[set[str]]) -> None:
+def test_modes_that_the_config_leaves_out_keep_their_places(
+    by_mode: dict[str, StreamPosition], configs: list[set[str]]
+) -> None:
     before = progress(modes=tuple(by_mode))
-    before.places.update(by_mode)
+    before.positions.update(by_mode)
     current = before
     for modes in configs:
         current = again(current, tuple(sorted(modes)))
-        assert current.places == {mode: by_mode.get(mode, Place()) for mode in modes}
-    assert again(current, tuple(by_mode)).places == by_mode
+        assert current.positions == {mode: by_mode.get(mode, StreamPosition()) for mode in modes}
+    assert again(current, tuple(by_mode)).positions == by_mode
 
 
 def test_nothing_read_yet_is_a_state_that_the_next_run_takes() -> None:
     assert progress().state() == {}
-    assert again(progress(), ("",)).places == {"": Place()}
-    assert again(progress(modes=("standard", "test")), ("standard",)).places == {"standard": Place()}
+    assert again(progress(), ("",)).positions == {"": StreamPosition()}
+    assert again(progress(modes=("standard", "test")), ("standard",)).positions == {"standard": StreamPosition()}
 
 
 # Its form
@@ -90,7 +92,9 @@ def test_a_state_has_the_documented_form() -> None:
 
 def test_modes_at_the_same_place_share_it_and_the_bookmark_is_the_earliest() -> None:
     found = progress(modes=("standard", "retrospective", "test"))
-    found.places.update(standard=Place(LATE), retrospective=Place(LATE), test=Place(EARLY))
+    found.positions.update(
+        standard=StreamPosition(LATE), retrospective=StreamPosition(LATE), test=StreamPosition(EARLY)
+    )
     assert found.state() == {
         "updated_at": "2026-01-01T00:00:00.000Z",
         "modes": {
@@ -102,7 +106,7 @@ def test_modes_at_the_same_place_share_it_and_the_bookmark_is_the_earliest() -> 
 
 def test_a_mode_without_a_bookmark_means_no_bookmark_for_all() -> None:
     found = progress(modes=("standard", "test"))
-    found.places["standard"] = Place(LATE)
+    found.positions["standard"] = StreamPosition(LATE)
     assert "updated_at" not in found.state()
 
 
@@ -111,36 +115,40 @@ def test_a_mode_without_a_bookmark_means_no_bookmark_for_all() -> None:
 
 def test_a_mode_added_to_the_config_is_read_from_the_start() -> None:
     state = progress(modes=("standard", "retrospective"))
-    state.places.update(standard=Place(LATE), retrospective=Place(LATE))
-    assert again(state, ("standard", "retrospective", "test")).places == {
-        "standard": Place(LATE),
-        "retrospective": Place(LATE),
-        "test": Place(),
+    state.positions.update(standard=StreamPosition(LATE), retrospective=StreamPosition(LATE))
+    assert again(state, ("standard", "retrospective", "test")).positions == {
+        "standard": StreamPosition(LATE),
+        "retrospective": StreamPosition(LATE),
+        "test": StreamPosition(),
     }
 
 
 def test_the_bookmark_of_another_taps_making_is_for_the_modes_that_the_api_answers_with() -> None:
     found = progress({"updated_at": "2026-01-01"}, ("standard", "retrospective", "test"))
-    assert found.places == {"standard": Place(EARLY), "retrospective": Place(EARLY), "test": Place()}
+    assert found.positions == {
+        "standard": StreamPosition(EARLY),
+        "retrospective": StreamPosition(EARLY),
+        "test": StreamPosition(),
+    }
 
 
 def test_a_bookmark_of_another_taps_making_keeps_for_modes_that_are_configured_later() -> None:
     found = progress({"updated_at": "2026-01-01"}, ("standard",))
-    assert again(found, ("standard", "retrospective")).places["retrospective"] == Place(EARLY)
+    assert again(found, ("standard", "retrospective")).positions["retrospective"] == StreamPosition(EARLY)
 
 
 # Bookmarks
 
 
-@given(places, st.lists(st.tuples(st.sampled_from(["reached", "finished", "restarted"]), moments), max_size=8))
-def test_a_bookmark_never_moves_back(place: Place, events: list[tuple[str, datetime]]) -> None:
+@given(positions, st.lists(st.tuples(st.sampled_from(["reached", "finished", "restarted"]), moments), max_size=8))
+def test_a_bookmark_never_moves_back(place: StreamPosition, events: list[tuple[str, datetime]]) -> None:
     for event, began in events:
         before = place.bookmark
         match event:
             case "reached":
-                place = place.reached((Part("01H"),), None, began)
+                place = place.reached((Partition("01H"),), None, began)
                 assert place.bookmark == before, "an unfinished pass leaves the bookmark"
-                assert place.resume == Resume((Part("01H"),), None, began)
+                assert place.resume == ResumePoint((Partition("01H"),), None, began)
             case "finished":
                 place = place.finished(began)
                 assert place.bookmark is not None
@@ -148,15 +156,15 @@ def test_a_bookmark_never_moves_back(place: Place, events: list[tuple[str, datet
                 assert place.resume is None
             case _:
                 place = place.restarted()
-                assert place == Place(before)
+                assert place == StreamPosition(before)
         assert before is None or (place.bookmark is not None and place.bookmark >= before)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)))
 def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> None:
     found = progress()
-    found.places[""] = Place(bookmark)
-    read = again(found, ("",)).places[""].bookmark
+    found.positions[""] = StreamPosition(bookmark)
+    read = again(found, ("",)).positions[""].bookmark
     assert read is not None
     assert timedelta(0) <= bookmark - read < timedelta(milliseconds=1)
 
@@ -172,7 +180,7 @@ def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> No
     ],
 )
 def test_a_bookmark_may_be_written_in_many_ways(text: str, moment: datetime) -> None:
-    assert progress({"updated_at": text}).places == {"": Place(moment)}
+    assert progress({"updated_at": text}).positions == {"": StreamPosition(moment)}
 
 
 # States that say nothing, or nothing that can be understood
@@ -181,14 +189,14 @@ def test_a_bookmark_may_be_written_in_many_ways(text: str, moment: datetime) -> 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "1970-01-01", "2019-12-31T23:59:59.999Z"])
 def test_a_moment_before_any_account_means_everything(text: str) -> None:
     resume = {"parts": [{"after": "01H", "to": text}], "since": None, "began": text}
-    place = progress({"updated_at": text, "resume": resume}).places[""]
-    assert place == Place(EARLIEST, Resume((Part("01H", None, EARLIEST),), None, EARLIEST))
+    place = progress({"updated_at": text, "resume": resume}).positions[""]
+    assert place == StreamPosition(EARLIEST, ResumePoint((Partition("01H", None, EARLIEST),), None, EARLIEST))
 
 
 @pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(EMPTY_MARKERS))])
 @pytest.mark.parametrize("modes", [("",), ("standard",)])
 def test_a_state_that_says_nothing_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
-    assert progress(state, modes).places == {mode: Place() for mode in modes}
+    assert progress(state, modes).positions == {mode: StreamPosition() for mode in modes}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +256,7 @@ def test_any_json_is_a_state_or_an_error(state: dict[str, Any], modes: tuple[str
         said = str(error)
     else:
         said = "understood"
-        assert tuple(found.places) == modes
-        assert again(found, modes).places == found.places
+        assert tuple(found.positions) == modes
+        assert again(found, modes).positions == found.positions
     assert said
     assert "\n" not in said

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from . import Sandbox
-from .contract import Contract
-from .walk import parents_of
+from sandbox import Sandbox
+from sandbox.contract import Contract
+from sandbox.walk import parents_of
 
 CONTRACT = Contract()
 CACHE = Path(__file__).parents[2] / ".cache"

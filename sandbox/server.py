@@ -163,7 +163,7 @@ class Sandbox:
             raise RuntimeError("the sandbox did not start")
 
     def _start_process(self) -> None:
-        command = [sys.executable, "-m", "integration_tests.sandbox", "--with-parent"]
+        command = [sys.executable, "-m", "sandbox", "--with-parent"]
         command += ["--host", self._host, "--port", str(self._port), *arguments(self.options)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None

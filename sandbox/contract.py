@@ -49,12 +49,12 @@ def plural(name: str) -> str:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A GET endpoint that answers with a list, or with one object (`records_at` is None)."""
+    """A GET endpoint that answers with a list, or with one object (`records_key` is None)."""
 
     path: str
     name: str
     response: Schema
-    records_at: str | None
+    records_key: str | None
     record_schema: Schema | None
     parameters: dict[str, Schema]
     scopes: tuple[str, ...]
@@ -126,7 +126,7 @@ class Contract:
         properties: dict[str, Schema] = response.get("properties", {})
         if not properties:
             return None
-        records_at = next(
+        records_key = next(
             (
                 key
                 for key, value in properties.items()
@@ -141,18 +141,18 @@ class Contract:
             path=path,
             name=_list_name(path),
             response=found["response"],
-            records_at=records_at,
-            record_schema=properties[records_at]["items"] if records_at else None,
+            records_key=records_key,
+            record_schema=properties[records_key]["items"] if records_key else None,
             parameters=parameters,
             scopes=tuple(found["scopes"]),
             page_size_max=_CAPS.get(path, int(size.get("maximum", 250))) if size else 0,
             page_size_default=int(size.get("default", 25)),
             page_size_required=bool(size.get("required")),
             has_total="total_record_count" in meta.get("properties", {}),
-            fields=frozenset(self.resolve(properties[records_at]["items"]).get("properties", ()))
-            if records_at
+            fields=frozenset(self.resolve(properties[records_key]["items"]).get("properties", ()))
+            if records_key
             else frozenset(),
-            keys=frozenset(properties) - {records_at, "pagination_meta"},
+            keys=frozenset(properties) - {records_key, "pagination_meta"},
         )
 
     @staticmethod

@@ -1,0 +1,1 @@
+"""The vendor's own Python SDK parses every answer of the sandbox."""
