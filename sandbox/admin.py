@@ -101,7 +101,7 @@ def make_admin(application: Application) -> Starlette:
         for name, value in body.items():
             setattr(application.options, name, value)
         if _LIMITS & set(body):
-            api.rate_limit = api.make_limits()
+            api.limits = api.make_limits()
         try:
             if "fault" in body:
                 application.faults.set(body["fault"])

@@ -12,7 +12,6 @@ from airbyte_cdk.test.standard_tests import _spec_lint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident import config
 from source_incident.config import (
     BY_NAME,
     DEFAULT_ENDPOINT,
@@ -25,6 +24,7 @@ from source_incident.config import (
     read_json,
     unknown_settings,
 )
+from source_incident.version import version
 from unit_tests.singer.strategies import json_values
 
 KEY = "inc_5ecret_key_0123456789abcdef"
@@ -459,4 +459,4 @@ def test_a_timestamp_is_read_as_it_was_written(moment: datetime) -> None:
 
 
 def test_the_version_is_the_installed_one() -> None:
-    assert config.version().count(".") == 2
+    assert version().count(".") == 2

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from source_incident import run
+from source_incident import display, run
 from source_incident.output import Output
 from source_incident.streams import STREAMS
 from unit_tests.api.server import ScriptedServer, answer

@@ -29,7 +29,6 @@ from source_incident.streams.base import (
     IncidentStream,
     cursor_of,
     ids_of,
-    rfc3339,
 )
 from source_incident.streams.incidents import (
     Actions,
@@ -51,6 +50,7 @@ from source_incident.streams.on_call import (
     ScheduleEntries,
 )
 from source_incident.streams.organisation import IpAllowlists, PolicyFindings, Secrets, Users
+from source_incident.timestamps import format_timestamp
 from unit_tests.api.server import ScriptedServer, answer
 from unit_tests.singer.strategies import json_values
 from unit_tests.streams.test_schemas import BY_NAME, every_stream
@@ -556,6 +556,6 @@ def test_a_cursor_that_cannot_be_read_is_none(value: Any) -> None:
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()))
 def test_a_moment_is_written_in_utc_and_never_later_than_it_is(moment: datetime) -> None:
-    read = cursor_of({"at": rfc3339(moment)}, "at")
+    read = cursor_of({"at": format_timestamp(moment)}, "at")
     assert read is not None
     assert timedelta(0) <= moment - read < timedelta(milliseconds=1)

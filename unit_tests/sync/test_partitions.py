@@ -14,7 +14,7 @@ from source_incident.config import Config
 from source_incident.streams.alerts import Alerts
 from source_incident.streams.base import IncrementalStream, Page, Slice
 from source_incident.streams.on_call import Escalations
-from source_incident.sync import parts as module
+from source_incident.sync import partitions as module
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.state import Partition
 from source_incident.timestamps import format_timestamp
