@@ -22,7 +22,7 @@ from tools.document import PINNED_VERSION, ROOT, Document, fetch, load, referenc
 from tools.facts import facts
 
 SCHEMAS = ROOT / "source_incident" / "schemas"
-CONTRACT = ROOT / "integration_tests" / "sandbox" / "contract.json"
+CONTRACT = ROOT / "sandbox" / "contract.json"
 
 Schema = dict[str, Any]
 

@@ -10,7 +10,7 @@ from integration_tests.conftest import MakeTap
 from integration_tests.support.tap import ROOT, Catalog
 from sandbox import Sandbox
 
-CONTRACT = json.loads((ROOT / "integration_tests" / "sandbox" / "contract.json").read_text())
+CONTRACT = json.loads((ROOT / "sandbox" / "contract.json").read_text())
 EVERY_SCOPE = {scope for endpoint in CONTRACT["endpoints"].values() for scope in endpoint["scopes"]}
 
 
