@@ -1,13 +1,13 @@
-"""Talking to incident.io's API: auth, limits, retries, errors, whole bodies. Knows HTTP, knows no stream."""
+"""HTTP: authentication, rate limit, retries, errors. Knows no stream."""
 
-from source_incident.api.client import ApiResponse, Client
+from source_incident.api.client import Client, Response
 from source_incident.api.errors import (
     ApiError,
     AuthenticationError,
+    Cancelled,
     ForbiddenError,
     NotFoundError,
     RequestError,
-    Stopped,
     TransientError,
     UnexpectedAnswerError,
     UnreachableError,
@@ -15,13 +15,13 @@ from source_incident.api.errors import (
 
 __all__ = [
     "ApiError",
-    "ApiResponse",
     "AuthenticationError",
+    "Cancelled",
     "Client",
     "ForbiddenError",
     "NotFoundError",
     "RequestError",
-    "Stopped",
+    "Response",
     "TransientError",
     "UnexpectedAnswerError",
     "UnreachableError",

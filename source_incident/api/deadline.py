@@ -1,7 +1,7 @@
-"""HTTP whose answers come within a time, headers and body together.
+"""An HTTP adapter with one deadline for headers and body together.
 
-A socket's timeout bounds each wait for bytes: a server that sends one now and then keeps a request going for ever. Here
-the timeout that urllib3 sets before it waits for an answer bounds all of the answer.
+A socket timeout bounds each wait for bytes, so a server that sends a byte now and then can hold a request for ever.
+Here the timeout that urllib3 sets before it waits for an answer bounds the whole answer.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class _UntilDeadline(io.RawIOBase):
-    """What comes from a socket until `seconds` from now; later reads raise TimeoutError."""
+    """Reads from a socket until `seconds` from now. Later reads raise TimeoutError."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._sock = sock
@@ -65,7 +65,7 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter, with a timeout that an answer's headers and body share."""
+    """requests' adapter with a timeout that headers and body share."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

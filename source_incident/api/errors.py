@@ -1,25 +1,28 @@
-"""What can go wrong between here and the API, a class each.
+"""Errors of requests to the API, one class per kind.
 
-An error's text is one line that a user can act on. It never holds the key: it is built from the method, the path,
-the status and what the API says, and the API's words are scrubbed by the client before they get here.
+The text of an error is one line that a user can act on. It never holds the API key: the client redacts what the API
+says before it becomes part of an error.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+# The longest text of the API that an error repeats, in characters.
+MAX_TEXT = 300
 
-class Stopped(Exception):
-    """The run is being stopped; the request was not made, or its answer is not wanted any more."""
+
+class Cancelled(Exception):
+    """The run is being stopped. The request was not made, or its answer was dropped."""
 
 
 class ApiError(Exception):
-    """A request that did not give what was asked for.
+    """A request failed.
 
     Attributes:
-        message: one line: what, where, what to do.
-        status: the HTTP status, if there was an answer.
-        request_id: what the vendor's support asks for, if the answer had one.
+        message: one line: what is wrong, where, what to do.
+        status: the HTTP status; None: there was no answer.
+        request_id: the id that the vendor's support asks for, if the answer had one.
     """
 
     def __init__(self, message: str, *, status: int | None = None, request_id: str | None = None) -> None:
@@ -37,50 +40,57 @@ class ForbiddenError(ApiError):
     """403: the key lacks a scope.
 
     Attributes:
-        scope: the scope that the API says is missing, such as `workflows.view`, if it says so.
+        scope: the missing scope, such as `workflows.view`, if the API names it.
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        scope: str | None = None,
-        status: int | None = None,
-        request_id: str | None = None,
+        self, message: str, *, scope: str | None = None, status: int | None = None, request_id: str | None = None
     ) -> None:
         super().__init__(message, status=status, request_id=request_id)
         self.scope = scope
 
 
 class NotFoundError(ApiError):
-    """404: the record is gone, or the account does not have what the list is of."""
+    """404: the record was deleted, or the account lacks the feature."""
 
 
 class RequestError(ApiError):
-    """The API refused the request as wrong (400, 422 and the like), or redirected it: retrying would not help."""
+    """The API refused the request (400, 422 and the like) or redirected it. A retry would not help."""
 
 
 class UnexpectedAnswerError(ApiError):
-    """The answer is not what the API's contract says: of another shape, a page that comes again."""
+    """The answer does not fit the API's contract: another shape, or a page that repeats."""
 
 
 class TransientError(ApiError):
-    """A passing fault that did not pass within the retries: 429, 5xx, a broken connection, a timeout, half a body."""
+    """A 429, a 5xx, a broken connection, a timeout or a truncated body that outlasted the retries."""
 
 
 class UnreachableError(TransientError):
-    """Not one request of the run was answered."""
+    """No request of the run was answered."""
 
     def __init__(self, endpoint: str, last: TransientError) -> None:
         super().__init__(f"{endpoint} does not answer: {last.message}. Check the network and the setting endpoint")
 
 
+class TooManyRequestsError(TransientError):
+    """429.
+
+    Attributes:
+        retry_after: seconds that the API asks to wait.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None, request_id: str | None) -> None:
+        super().__init__(message, status=429, request_id=request_id)
+        self.retry_after = 1.0 if retry_after is None else retry_after
+
+
 @dataclass(frozen=True)
 class ErrorBody:
-    """What is worth showing of the API's error body.
+    """The useful parts of an error body.
 
-    The shape is `{"type", "status", "request_id", "errors": [{"code", "message", "metadata"?}]}`; `errors` can be
-    empty or missing, and a proxy in between can answer HTML (reference: the vendor's OpenAPI document, and live).
+    The shape is `{"type", "status", "request_id", "errors": [{"code", "message", "metadata"?}]}`. `errors` can be
+    empty or missing, and a proxy can answer HTML (docs/api.md, errors).
     """
 
     code: str | None = None
@@ -89,18 +99,18 @@ class ErrorBody:
     request_id: str | None = None
 
     @classmethod
-    def of(cls, body: Any, scrub: Callable[[str], str]) -> "ErrorBody":
-        """Reads a parsed body of any shape; what it lacks is None.
+    def parse(cls, body: Any, redact: Callable[[str], str]) -> "ErrorBody":
+        """Read a parsed body of any shape. Missing parts are None.
 
         Args:
-            scrub: takes the key out of a text, before the text is cut: a piece of the key would not be known.
+            body: the parsed JSON.
+            redact: removes the key from a text. It runs before the text is cut, because it can't find half a key.
         """
 
         def text(value: Any) -> str | None:
-            """A short single line of `value` where it is a string that says something."""
             if not isinstance(value, str) or not value.strip():
                 return None
-            return scrub(" ".join(value.split()))[:300]
+            return redact(" ".join(value.split()))[:MAX_TEXT]
 
         if not isinstance(body, dict):
             return cls()

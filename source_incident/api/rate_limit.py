@@ -1,9 +1,8 @@
-"""The pace: as many requests as the API's token buckets hold, learnt from its answers.
+"""The rate limit: token buckets whose sizes come from the API's headers.
 
-Every answer says what binds (`X-RateLimit-Limit: 60, 1200;window=60, 60;window=60`: the binding limit, then every
-limit with its window in seconds) and how much of the binding one is left (`X-RateLimit-Remaining`). The buckets are
-refilled all the time. The widest limit is the key's, shared by all requests; a narrower one is the endpoint's own.
-Source: api.md, measured live; the header's form is that of draft-ietf-httpapi-ratelimit-headers-03.
+`X-RateLimit-Limit: 60, 1200;window=60, 60;window=60` has the binding limit, then every limit with its window in
+seconds. `X-RateLimit-Remaining` has what is left of the binding limit. The buckets refill continuously. The widest
+limit belongs to the key and is shared by all requests. A narrower limit belongs to one endpoint (docs/api.md, limits).
 """
 
 import math
@@ -12,25 +11,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-# The longest that one wait can be: a Retry-After beyond it is a fault of the answer, not a wish of the API.
-LONGEST_WAIT = 300.0
-# What stays in a bucket, in seconds of its refilling and at most so many tokens: answers come out of order, and other
-# keys of the organisation can take from the same bucket. They take a quarter of a second from the whole sync.
+# The longest single wait, in seconds. A longer Retry-After is treated as a fault of the answer.
+MAX_WAIT = 300.0
+# Tokens that stay in a bucket: what it gains in so many seconds, but at most LARGEST_RESERVE. Answers arrive out of
+# order, and other keys of the organisation can use the same bucket. The reserve costs a sync a quarter of a second.
 RESERVE_SECONDS = 0.25
 LARGEST_RESERVE = 5
-# A 429 although a token seemed to be there: others take from the bucket, so it refills for us more slowly than it says.
+# After a 429 although a token was left, other clients use the bucket: this client gets a smaller share of the refill.
 SHARE_AFTER_REFUSAL = 0.7
 SMALLEST_SHARE = 0.1
-# As long as answers tell of more than this many spare tokens, the share grows again.
+# The share grows again by this much with each answer that leaves spare tokens.
 SHARE_REGAINED = 0.05
 
 
 @dataclass
 class Bucket:
-    """One token bucket as this client believes it to be.
+    """This client's estimate of one token bucket.
 
     Attributes:
-        share: of what the bucket gains, the part that others leave to this client.
+        share: the part of the refill that other clients leave to this one, 0 to 1.
     """
 
     limit: float
@@ -43,12 +42,12 @@ class Bucket:
 
     @property
     def rate(self) -> float:
-        """Tokens a second."""
+        """Tokens per second."""
         return self.limit / self.window
 
     @property
     def reserve(self) -> int:
-        """Whole tokens that are left alone."""
+        """Tokens that stay in the bucket."""
         return min(math.floor(self.rate * RESERVE_SECONDS), LARGEST_RESERVE, math.floor(self.limit / 2))
 
     def refill(self, now: float) -> None:
@@ -56,14 +55,14 @@ class Bucket:
         self.filled_at = now
 
     def wait(self, now: float) -> float:
-        """Seconds until a token is there."""
+        """Seconds until a token is available."""
         self.refill(now)
         missing = max(0.0, min(1.0 + self.reserve, self.limit) - self.tokens) / (self.rate * self.share)
         return max(missing, self.blocked_until - now)
 
 
-class Pace:
-    """Lets requests through as fast as the answers so far say that the API takes them. Safe for many threads."""
+class RateLimiter:
+    """Paces requests by the limits that the answers report. Safe for many threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -73,10 +72,10 @@ class Pace:
         self._blocked_until: dict[str, float] = {}
 
     def reserve(self, endpoint: str) -> float:
-        """Takes a token for `endpoint` if one is there.
+        """Take a token for `endpoint` if one is available.
 
         Returns:
-            0.0: go on. Anything else: wait so many seconds, then ask again.
+            0.0: the token was taken. Otherwise: seconds to wait before the next call.
         """
         with self._lock:
             now = self._clock()
@@ -93,7 +92,7 @@ class Pace:
             return 0.0
 
     def answered(self, endpoint: str, headers: Mapping[str, str]) -> None:
-        """Takes in what an answer's headers say of the limits."""
+        """Update the buckets from an answer's headers."""
         with self._lock:
             now = self._clock()
             for bucket in self._buckets(endpoint):
@@ -114,31 +113,31 @@ class Pace:
             for bucket in self._buckets(endpoint):
                 if bucket.limit == binding:
                     bucket.refill(now)
-                    # What is under way may not be counted in `remaining` yet. Others may use the key as well.
+                    # `remaining` may not count the requests in flight yet. Other clients may use the key too.
                     bucket.tokens = remaining - bucket.in_flight
                     if bucket.tokens > bucket.reserve + 1.0:
                         bucket.share = min(1.0, bucket.share + SHARE_REGAINED)
 
     def abandoned(self, endpoint: str) -> None:
-        """A request ended without an answer."""
+        """Record that a request ended without an answer."""
         with self._lock:
             for bucket in self._buckets(endpoint):
                 bucket.in_flight = max(0, bucket.in_flight - 1)
 
     def block(self, endpoint: str, seconds: float) -> None:
-        """Nothing goes to `endpoint` for so long: it answered 429."""
+        """Send nothing to `endpoint` for so many seconds, because it answered 429."""
         with self._lock:
             now = self._clock()
             before = self._blocked_until.get(endpoint, 0.0)
-            self._blocked_until[endpoint] = max(now + min(seconds, LONGEST_WAIT), before)
+            self._blocked_until[endpoint] = max(now + min(seconds, MAX_WAIT), before)
             for bucket in self._buckets(endpoint):
-                # Those that were under way together count once.
+                # Several 429s of requests that were in flight together count once.
                 if bucket.tokens < 1.0 and before <= now:
                     bucket.share = max(SMALLEST_SHARE, bucket.share * SHARE_AFTER_REFUSAL)
 
     @property
     def remaining(self) -> int | None:
-        """What is left of the key's limit, as far as it is known."""
+        """Tokens left in the key's bucket; None: no answer reported a limit."""
         with self._lock:
             if self._key is None:
                 return None
@@ -162,10 +161,10 @@ class Pace:
 
 
 def parse_limits(header: str) -> tuple[float, list[tuple[float, float]]] | None:
-    """Reads an X-RateLimit-Limit header.
+    """Parse an X-RateLimit-Limit header.
 
     Returns:
-        The binding limit, and every limit as (requests, seconds); None where the header says nothing usable.
+        The binding limit, and every limit as (requests, seconds); None: the header is not usable.
     """
     first, *rest = header.split(",")
     binding = _number(first.split(";")[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from source_incident.streams.base import (
+from source_incident.streams.kinds import (
     ChildStream,
     FullTableStream,
     IncrementalStream,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from source_incident.streams.base import FullTableStream, IncrementalStream
+from source_incident.streams.kinds import FullTableStream, IncrementalStream
 
 
 class Users(FullTableStream):

@@ -1,7 +1,4 @@
-"""The engine: reads the selected streams side by side and emits records and checkpoints in a safe order.
-
-See docs/design.md, "The engine".
-"""
+"""Plans and runs a sync: partitions, pages, children, checkpoints, state."""
 
 from source_incident.sync.engine import Sync
 from source_incident.sync.events import (
@@ -15,7 +12,7 @@ from source_incident.sync.events import (
     Records,
     Started,
 )
-from source_incident.sync.plan import Selected
+from source_incident.sync.plan import SelectedStream
 
 __all__ = [
     "Checkpoint",
@@ -26,7 +23,7 @@ __all__ = [
     "Interrupted",
     "LeftOut",
     "Records",
-    "Selected",
+    "SelectedStream",
     "Started",
     "Sync",
 ]

@@ -1,20 +1,22 @@
-"""What a sync tells, in the order in which it happened."""
+"""What a sync emits, in order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from source_incident.streams.base import Record
+from source_incident.streams.page import Record
 
 
 @dataclass(frozen=True)
 class Started:
+    """The stream is being read."""
+
     stream: str
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The API says that so many more records of the stream are about to be read."""
+    """The API reports that this many more records of the stream follow."""
 
     stream: str
     records: int
@@ -22,13 +24,15 @@ class Expected:
 
 @dataclass(frozen=True)
 class Records:
+    """Records of one page."""
+
     stream: str
     records: list[Record]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The stream's state, true of the records that were handed out before it."""
+    """The stream's state, which covers the records emitted before it."""
 
     stream: str
     state: Mapping[str, Any]
@@ -36,18 +40,22 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Finished:
+    """The stream was read completely."""
+
     stream: str
 
 
 @dataclass(frozen=True)
 class Failed:
+    """The stream was not read completely."""
+
     stream: str
     error: Exception
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A stream that nobody chose and the key may not read."""
+    """A stream that the user did not select and the key may not read."""
 
     stream: str
     reason: str
@@ -57,4 +65,4 @@ Event = Started | Expected | Records | Checkpoint | Finished | Failed | LeftOut
 
 
 class Interrupted(Exception):
-    """The sync was asked to stop; what was handed out stays true."""
+    """The sync was cancelled. Everything emitted so far is valid."""

@@ -1,66 +1,71 @@
-"""The parts of a long list, which are read side by side.
+"""Divides a long list into partitions that are read concurrently.
 
-Where a list can be filtered by when its records were created, a chain of pages that shows no end is divided: it goes
-on from where it is with what was created on this side of a moment, and a new chain reads what was created on the other
-side. However the API orders the list, as long as it does so alike with and without the filter, each record that was
-not read yet is in exactly one of the two; and where what was read so far lies on this side, none comes again.
+Where a list can be filtered by its records' creation time, a page sequence without an end in sight is divided: it
+continues with the records created on one side of a moment, and a new sequence reads those created on the other side.
+Whatever the order of the list, as long as the filter does not change it, each unread record is in exactly one of the
+two. Where everything read so far is on the sequence's own side, no record comes twice.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from source_incident.streams.base import IncidentStream, IncrementalStream, Page, Slice, cursor_of
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import IncrementalStream
+from source_incident.streams.page import Page, Slice, cursor_of
 from source_incident.sync.state import Partition
 from source_incident.timestamps import EARLIEST
 
-# A new chain costs at most one request, the rest of a page. One for so many pages stays under a twentieth more.
-PAGES_PER_PART = 23
-# With less than this left a chain isn't worth dividing.
-FEWEST_PAGES = 4
+# A new sequence costs at most one request more. One per this many pages keeps the cost below a twentieth.
+PAGES_PER_DIVISION = 23
+# A sequence with fewer pages left is not worth dividing.
+MIN_PAGES_LEFT = 4
 FIRST, LAST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 
 
 class NotDivisibleError(Exception):
-    """The API filters or orders the list otherwise than its parts need."""
+    """The API's filter or order does not fit the list's partitions."""
 
 
 class PageSequence:
-    """The pages of one part, one after the other.
+    """The pages of one partition, in order.
 
     Attributes:
-        slice: what the stream is asked for; changes where the chain is divided.
-        after: the page after what was emitted.
-        start, end: the span of creation that it reads; None: open.
+        slice: the slice to request; changes when the sequence is divided.
+        after: the cursor of the page after the emitted ones.
+        start, end: the span of creation; None: open.
+        ended: the last page was read.
 
     Args:
-        origin: the newest record that the list is known to have.
+        partition: the partition.
+        slice_: the slice of the whole list.
+        newest_known: the newest creation time in the list, as far as it is known.
     """
 
-    def __init__(self, part: Partition, slice_: Slice, origin: datetime | None = None) -> None:
-        self._origin = origin
-        self.after = part.after
-        self.start = part.start
-        self.end = part.end
+    def __init__(self, partition: Partition, slice_: Slice, newest_known: datetime | None = None) -> None:
+        self._newest_known = newest_known
+        self.after = partition.after
+        self.start = partition.start
+        self.end = partition.end
         self.slice: dict[str, Any] = dict(slice_)
         self.ended = False
         self._pages = 0
         self._oldest, self._newest = LAST, FIRST
         self._newest_first = self._oldest_first = True
         self._divided = False
-        self._bound()
+        self._update_slice()
 
     @property
-    def part(self) -> Partition:
+    def partition(self) -> Partition:
         return Partition(self.after, self.start, self.end)
 
-    def note(self, page: Page, field: str) -> None:
-        """Takes in what a page tells of the list's order and density.
+    def observe(self, page: Page, field: str) -> None:
+        """Learn the list's order and density from a page.
 
         Raises:
-            NotDivisibleError: the chain was divided, and the page is not what follows.
+            NotDivisibleError: the sequence was divided, and the page is not in order.
         """
         self.ended = page.after is None
         if not page.records:
@@ -76,106 +81,110 @@ class PageSequence:
                 self._newest_first &= newest <= self._oldest
                 self._oldest_first &= oldest >= self._newest
             self._pages += 1
-            self._origin = max(newest, self._origin or newest)
+            self._newest_known = max(newest, self._newest_known or newest)
             self._oldest, self._newest = min(oldest, self._oldest), max(newest, self._newest)
         if self._divided and not (self._newest_first or self._oldest_first):
             raise NotDivisibleError
 
     def pages_left(self) -> float:
-        """How many pages may be left, if the rest of the span is as full as what was read; 0: it can't be told."""
+        """Estimate the pages left, if the rest of the span is as dense as what was read; 0: unknown."""
         if self.ended or self._pages < 2 or not (self._newest_first or self._oldest_first):
             return 0
-        return self._pages * (abs(self._far() - self._near()) / max(self._newest - self._oldest, SECOND))
+        return self._pages * (abs(self._far_end() - self._near_end()) / max(self._newest - self._oldest, SECOND))
 
-    def divided(self, by_date: bool) -> "PageSequence | None":
-        """Leaves the far part of the time that is left to a new chain; None: there is no moment to divide it at."""
-        near, far = self._near(), self._far()
-        # Where nobody knows how far back the list goes, what is left after as much again as was read is far.
+    def divide(self, by_date: bool) -> "PageSequence | None":
+        """Leave the far part of the unread span to a new sequence; None: there is no moment to divide at."""
+        near, far = self._near_end(), self._far_end()
+        # The start of a newest-first list is unknown: everything beyond as much again as was read is the far part.
         moment = far if self._newest_first and not self.start else near + (far - near) / 2
         moment = moment.replace(microsecond=0)
         if by_date:
             moment = moment.replace(hour=0, minute=0, second=0)
-        # Days are the server's: a day between keeps clear of its time zone.
-        clear = DAY if by_date else SECOND
-        if abs(near - moment) <= clear or moment in (self.start, self.end):
+        # Dates are in the server's time zone. A day in between keeps clear of it.
+        clearance = DAY if by_date else SECOND
+        if abs(near - moment) <= clearance or moment in (self.start, self.end):
             return None
         base = {key: value for key, value in self.slice.items() if key != "span"}
         if self._newest_first:
-            new = PageSequence(Partition(None, self.start, moment), base, self._origin)
+            new = PageSequence(Partition(None, self.start, moment), base, self._newest_known)
             self.start = moment
         else:
-            new = PageSequence(Partition(None, moment, self.end), base, self._origin)
+            new = PageSequence(Partition(None, moment, self.end), base, self._newest_known)
             self.end = moment
         self._divided = True
-        self._bound()
+        self._update_slice()
         return new
 
-    def _near(self) -> datetime:
-        """How far the chain is."""
+    def _near_end(self) -> datetime:
+        """The end of the span that was read."""
         return self._oldest if self._newest_first else self._newest
 
-    def _far(self) -> datetime:
-        """Where the chain is on its way to."""
+    def _far_end(self) -> datetime:
+        """The end of the span that is unread."""
         if not self._newest_first:
             return self.end or datetime.now(UTC)
-        near = self._near()
-        return self.start or near - ((self._origin or near) - near)
+        near = self._near_end()
+        return self.start or near - ((self._newest_known or near) - near)
 
-    def _bound(self) -> None:
+    def _update_slice(self) -> None:
         if self.start or self.end:
             self.slice["span"] = (self.start, self.end)
 
 
 class PartitionedList:
-    """A list on its way through, in one part as long as it is short.
+    """The partitions of a list that is being read. A short list has one.
 
     Args:
-        left: what there is to read.
-        most: how many parts may be read at once.
+        stream: the list's stream.
+        partitions: what is unread.
+        slice_: the slice of the whole list.
+        max_sequences: how many sequences may be read concurrently.
     """
 
-    def __init__(self, stream: IncidentStream, left: Iterable[Partition], slice_: Slice, most: int) -> None:
-        self.chains = [PageSequence(part, slice_) for part in left]
+    def __init__(
+        self, stream: IncidentStream, partitions: Iterable[Partition], slice_: Slice, max_sequences: int
+    ) -> None:
+        self.sequences = [PageSequence(partition, slice_) for partition in partitions]
         self._field = stream.split_by if isinstance(stream, IncrementalStream) else None
         self._by_date = isinstance(stream, IncrementalStream) and stream.filter_by_date
-        self._most = most
+        self._max_sequences = max_sequences
         self._pages = 0
         self._divisions = 0
 
-    def read(self, chain: PageSequence, page: Page) -> PageSequence | None:
-        """Takes in a page that was read, before the next of its chain is asked for.
+    def page_read(self, sequence: PageSequence, page: Page) -> PageSequence | None:
+        """Take note of a page, before the next page of its sequence is requested.
 
         Returns:
-            A new chain that is to be read from now on; None: nothing is divided.
+            A new sequence to read; None: the list was not divided.
 
         Raises:
-            NotDivisibleError: what was divided can't be gone on with.
+            NotDivisibleError: a divided list is not in order.
         """
         self._pages += 1
-        if self._field is None or self._most == 1:
+        if self._field is None or self._max_sequences == 1:
             return None
-        chain.note(page, self._field)
-        left = chain.pages_left()
+        sequence.observe(page, self._field)
+        left = sequence.pages_left()
         if (
-            left < FEWEST_PAGES
-            or (self._divisions + 1) * PAGES_PER_PART > self._pages
-            or sum(not one.ended for one in self.chains) >= self._most
-            or any(one.pages_left() > left for one in self.chains if one is not chain)
+            left < MIN_PAGES_LEFT
+            or (self._divisions + 1) * PAGES_PER_DIVISION > self._pages
+            or sum(not other.ended for other in self.sequences) >= self._max_sequences
+            or any(other.pages_left() > left for other in self.sequences if other is not sequence)
         ):
             return None
-        new = chain.divided(self._by_date)
+        new = sequence.divide(self._by_date)
         if new:
             self._divisions += 1
-            self.chains.append(new)
+            self.sequences.append(new)
         return new
 
-    def emitted(self, chain: PageSequence, page: Page) -> tuple[Partition, ...]:
-        """Takes in that a page was emitted, and all of its chain before it.
+    def page_emitted(self, sequence: PageSequence, page: Page) -> tuple[Partition, ...]:
+        """Take note that a page and all pages of its sequence before it were emitted.
 
         Returns:
-            What is left of the list.
+            The unread rest of the list.
         """
-        chain.after = page.after
+        sequence.after = page.after
         if page.after is None:
-            self.chains.remove(chain)
-        return tuple(one.part for one in self.chains)
+            self.sequences.remove(sequence)
+        return tuple(other.partition for other in self.sequences)

@@ -1,4 +1,4 @@
-"""What a sync reads: trees of streams, and the fewest passes that serve every consumer from where it is."""
+"""Plans a sync: trees of streams, and the fewest list scans that serve every consumer from its position."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,99 +6,105 @@ from datetime import datetime
 from typing import Any
 
 from source_incident.config import DEFAULT_MODES, Config
-from source_incident.streams.base import (
-    ChildStream,
-    CursorStream,
-    IncidentStream,
-    IncrementalStream,
-    Record,
-    cursor_of,
-)
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream, CursorStream, IncrementalStream
+from source_incident.streams.page import Record, cursor_of
 from source_incident.sync.state import Partition, StreamPosition, StreamState
 
 
 @dataclass(frozen=True)
-class Selected:
-    """A stream that is to be read.
+class SelectedStream:
+    """A stream that the sync reads.
 
     Attributes:
         stream: the stream.
-        incremental: from the bookmark on, and with checkpoints; else all of it.
-        nested: the nested columns that are wanted.
-        optional: nobody chose it: where the key may not read it, it is left out with a warning.
-        state: the stream's state, parsed; None where it is read in full.
+        nested: its selected nested columns.
+        optional: the user did not select it: where the key may not read it, it is left out with a warning.
+        state: its positions; None: it is read in full, without checkpoints.
     """
 
     stream: IncidentStream
-    incremental: bool
     nested: frozenset[str] = frozenset()
     optional: bool = False
-    progress: StreamState | None = None
+    state: StreamState | None = None
+
+    @property
+    def name(self) -> str:
+        return self.stream.name
 
 
 @dataclass
 class StreamNode:
-    """A stream in the tree of what hangs below a list.
+    """A stream in the tree of a list and its child lists.
 
     Attributes:
-        selected: None where the stream is only read for its children.
+        stream: the stream.
+        selected: None: the stream is read for its children only.
+        filters: further query parameters.
+        children: the nodes of its child streams.
     """
 
     stream: IncidentStream
-    selected: Selected | None = None
+    selected: SelectedStream | None = None
     filters: Mapping[str, Any] = field(default_factory=dict)
     children: list["StreamNode"] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.stream.name
 
     def walk(self) -> Iterator["StreamNode"]:
         yield self
         for child in self.children:
             yield from child.walk()
 
-    def consumers(self) -> list[Selected]:
+    def consumers(self) -> list[SelectedStream]:
+        """The selected streams of the tree."""
         return [node.selected for node in self.walk() if node.selected]
 
 
 @dataclass
 class ListScan:
-    """One reading of a list, for one or more consumers.
+    """One scan of a list, for one or more consumers.
 
     Attributes:
-        modes: the incident modes that it asks for.
-        since: the filter as it is sent; None: none.
-        parts: what is left of the list.
-        divisible: a long list may be read in parts.
-        began: the bookmark it leaves; None: the moment the sync began.
-        floors: by consumer and mode, the moment from which on that consumer wants records; None: all.
+        modes: the incident modes that it requests.
+        since: the cursor filter as it is sent; None: none.
+        partitions: the unread rest of the list.
+        divisible: a long list may be divided.
+        began_at: the bookmark that it sets; None: the moment the sync began.
+        lower_bounds: by consumer and mode, the cursor from which the consumer wants records; None: all.
     """
 
     modes: tuple[str, ...]
     since: str | None = None
-    parts: tuple[Partition, ...] = (Partition(),)
+    partitions: tuple[Partition, ...] = (Partition(),)
     divisible: bool = True
-    began: datetime | None = None
-    floors: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
+    began_at: datetime | None = None
+    lower_bounds: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
 
     @property
-    def whole(self) -> bool:
-        return self.since is None and self.parts == (Partition(),)
+    def is_complete(self) -> bool:
+        """Whether it reads the whole list."""
+        return self.since is None and self.partitions == (Partition(),)
 
-    def leaves_out_below(self, name: str) -> bool:
-        """Whether it leaves out records for one who reads what is below the list `name`."""
-        return any(any(floors.values()) for consumer, floors in self.floors.items() if consumer != name)
+    def filters_for_children_of(self, name: str) -> bool:
+        """Whether it skips records for a consumer below the list `name`."""
+        return any(any(bounds.values()) for consumer, bounds in self.lower_bounds.items() if consumer != name)
 
     def starts_all_of(self, name: str) -> bool:
-        """Whether it begins with the first page of what a consumer wants, and the API's filter leaves out the rest."""
-        if self.parts != (Partition(),) or name not in self.floors:
+        """Whether it starts at the first page, and the API's filter skips all records that the consumer skips."""
+        if self.partitions != (Partition(),) or name not in self.lower_bounds:
             return False
-        return self.since is not None or not any(self.floors[name].values())
+        return self.since is not None or not any(self.lower_bounds[name].values())
 
 
-def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selected]) -> list[StreamNode]:
-    """The selected streams as trees, a root for each list that is not below another.
+def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[SelectedStream]) -> list[StreamNode]:
+    """Arrange the selected streams as trees, with one root per list that has no parent.
 
     Args:
         streams: every stream of the source, by name.
-        selected: what is to be read, in order.
+        selected: the selected streams, in order.
     """
     by_class = {type(stream): stream for stream in streams.values()}
     nodes: dict[tuple[str, str], StreamNode] = {}
@@ -115,92 +121,88 @@ def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selecte
             roots.append(node)
         return node
 
-    for item in selected:
-        node_of(item.stream, {}).selected = item
+    for selected_stream in selected:
+        node_of(selected_stream.stream, {}).selected = selected_stream
     return roots
 
 
-def plan_passes(tree: StreamNode, config: Config) -> list[ListScan]:
-    """The passes that a tree needs: the fewest that serve every consumer from where it is."""
+def plan_scans(tree: StreamNode, config: Config) -> list[ListScan]:
+    """Plan the fewest list scans that serve every consumer of a tree from its position."""
     stream = tree.stream
     modes: tuple[str, ...] = config.incident_modes if stream.mode_parameter else ("",)
     if not isinstance(stream, CursorStream):
-        return [ListScan(modes, floors={item.stream.name: {"": None} for item in tree.consumers()})]
-    passes: dict[tuple[Any, ...], ListScan] = {}
+        return [ListScan(modes, lower_bounds={consumer.name: {"": None} for consumer in tree.consumers()})]
+    scans: dict[tuple[Any, ...], ListScan] = {}
     for mode in modes:
-        fresh: dict[str, datetime | None] = {}
-        for item in tree.consumers():
-            name = item.stream.name
-            place = item.progress.positions[mode] if item.progress else StreamPosition()
-            floor = floor_of(stream, place, config)
-            if not place.resume:
-                fresh[name] = floor
+        new_bounds: dict[str, datetime | None] = {}
+        for consumer in tree.consumers():
+            position = consumer.state.positions[mode] if consumer.state else StreamPosition()
+            bound = lower_bound(stream, position, config)
+            resume = position.resume
+            if not resume:
+                new_bounds[consumer.name] = bound
                 continue
-            resume = place.resume
-            key = (series(stream, mode), resume)
-            _join(
-                passes,
-                key,
-                ListScan((), resume.since, resume.parts, began=resume.began),
-                mode,
-                {name: floor},
-            )
-        if fresh:
-            earliest = None if None in fresh.values() else min(floor for floor in fresh.values() if floor)
+            scan = ListScan((), resume.since, resume.partitions, began_at=resume.began_at)
+            _join(scans, (mode_series(stream, mode), resume), scan, mode, {consumer.name: bound})
+        if new_bounds:
+            earliest = None if None in new_bounds.values() else min(bound for bound in new_bounds.values() if bound)
             since = stream.since_filter(earliest) if earliest and isinstance(stream, IncrementalStream) else None
-            _join(passes, (series(stream, mode), since), ListScan((), since), mode, fresh)
-    return list(passes.values())
+            _join(scans, (mode_series(stream, mode), since), ListScan((), since), mode, new_bounds)
+    return list(scans.values())
 
 
-def series(stream: IncidentStream, mode: str) -> str:
-    """Modes of the same series can come in one request."""
+def mode_series(stream: IncidentStream, mode: str) -> str:
+    """A key that is equal for modes that one request can return."""
     return "" if stream.modes_in_one_request or mode in DEFAULT_MODES else mode
 
 
-def floor_of(stream: CursorStream, place: StreamPosition, config: Config) -> datetime | None:
-    """The moment from which on records are wanted: the bookmark less the lookback, or the start date."""
-    return place.bookmark - stream.lookback if place.bookmark else config.start_date
+def lower_bound(stream: CursorStream, position: StreamPosition, config: Config) -> datetime | None:
+    """The cursor from which records are wanted: the bookmark less the lookback window, or the start date."""
+    return position.bookmark - stream.lookback if position.bookmark else config.start_date
 
 
-def wanted_by(tree: StreamNode, one: ListScan, records: list[Record]) -> list[frozenset[str]]:
-    """For each record, which consumers want it."""
-    everybody = frozenset(one.floors)
-    floors = [(name, by_mode) for name, by_mode in one.floors.items()]
+def consumers_of_records(tree: StreamNode, scan: ListScan, records: list[Record]) -> list[frozenset[str]]:
+    """For each record, the names of the consumers that want it."""
+    bounds_by_consumer = list(scan.lower_bounds.items())
     if not isinstance(tree.stream, CursorStream) or all(
-        floor is None for _, by_mode in floors for floor in by_mode.values()
+        bound is None for _, bounds in bounds_by_consumer for bound in bounds.values()
     ):
-        return [everybody] * len(records)
+        return [frozenset(scan.lower_bounds)] * len(records)
     cursor_field = tree.stream.cursor_field
-    by_mode = len(one.modes) > 1
-    result = []
+    several_modes = len(scan.modes) > 1
+    consumers = []
     for record in records:
         cursor = cursor_of(record, cursor_field)
-        mode = str(record.get("mode")) if by_mode else one.modes[0]
-        result.append(
-            frozenset(name for name, of_mode in floors if passes_floor(cursor, of_mode.get(mode, lowest(of_mode))))
+        mode = str(record.get("mode")) if several_modes else scan.modes[0]
+        consumers.append(
+            frozenset(
+                name for name, bounds in bounds_by_consumer if is_within(cursor, bounds.get(mode, lowest(bounds)))
+            )
         )
-    return result
+    return consumers
 
 
-def passes_floor(cursor: datetime | None, floor: datetime | None) -> bool:
-    return floor is None or cursor is None or cursor >= floor
+def is_within(cursor: datetime | None, bound: datetime | None) -> bool:
+    """Whether a record with this cursor is at or above a lower bound. A record without a cursor is."""
+    return bound is None or cursor is None or cursor >= bound
 
 
-def lowest(floors: Mapping[str, datetime | None]) -> datetime | None:
-    """The lowest of some consumers' floors, for a record of a mode that nobody asked for."""
-    values = list(floors.values())
+def lowest(bounds: Mapping[str, datetime | None]) -> datetime | None:
+    """The lowest of a consumer's bounds, for a record of a mode that was not requested."""
+    values = list(bounds.values())
     return None if None in values else min(value for value in values if value)
 
 
 def _join(
-    passes: dict[tuple[Any, ...], ListScan],
+    scans: dict[tuple[Any, ...], ListScan],
     key: tuple[Any, ...],
     new: ListScan,
     mode: str,
-    floors: Mapping[str, datetime | None],
+    bounds: Mapping[str, datetime | None],
 ) -> None:
-    joined = passes.setdefault(key, new)
-    if mode not in joined.modes:
-        joined.modes += (mode,)
-    for name, floor in floors.items():
-        joined.floors.setdefault(name, {})[mode] = floor
+    """Add consumers to the scan with this key, or start it."""
+    scan = scans.setdefault(key, new)
+    if mode not in scan.modes:
+        scan.modes += (mode,)
+    for name, bound in bounds.items():
+        scan.lower_bounds.setdefault(name, {})[mode] = bound

@@ -1,4 +1,4 @@
-"""Reads chains of pages through the worker threads."""
+"""Reads the pages of a list in order, through the worker threads."""
 
 import asyncio
 import itertools
@@ -8,71 +8,74 @@ from datetime import UTC, datetime
 from typing import Any
 
 from source_incident.api import NotFoundError, TransientError, UnexpectedAnswerError
-from source_incident.streams.base import IncidentStream, Page, Record, Slice
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.page import Page, Record, Slice
 from source_incident.sync.workers import Workers
 
-# Who goes first where requests wait for a worker: the pages of a list, which come one after the other, before the
-# requests that fan out from them.
-CHAIN, FAN_OUT = 0, 1
-# How often a list starts again because the record that its next page hangs on is gone.
-RESTARTS = 3
+# Priorities of requests. The pages of a list depend on each other, so they go before the requests for children.
+LIST_PAGE, CHILD_PAGE = 0, 1
+# How often a list restarts because the cursor of its next page has expired.
+MAX_RESTARTS = 3
 
 logger = logging.getLogger("airbyte.incident.sync")
 
 
-class PageGoneError(TransientError):
-    """The record that a page hangs on (`after`) is gone; the API answers 404. What lies behind it was not read."""
+class PageExpiredError(TransientError):
+    """The record that a page's cursor refers to was deleted: the API answers 404. The rest of the list is unread."""
 
 
-class Reader:
-    """What reads pages in one sync.
+class PageReader:
+    """Reads pages in one sync.
 
     Attributes:
-        began: the moment the sync began, by the server's clock; None until the first answer.
+        began_at: the moment the sync began, by the server's clock; None: no answer yet.
     """
 
     def __init__(self, workers: Workers) -> None:
-        self.began: datetime | None = None
+        self.began_at: datetime | None = None
         self._workers = workers
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background_tasks: set[asyncio.Task[None]] = set()
 
     async def pages(
         self,
         stream: IncidentStream,
         slice_: Slice,
         after: str | None = None,
-        priority: int = CHAIN,
-        wanted: Callable[[], bool] = lambda: True,
+        priority: int = LIST_PAGE,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Page]:
-        """The pages of a chain.
+        """Read the pages of a slice.
 
         Args:
-            after: where the first page starts; None: at the beginning.
-            wanted: asked before each request; where it is not, the chain ends.
+            stream: the stream.
+            slice_: the part of its list.
+            after: the cursor of the first page; None: the beginning.
+            priority: LIST_PAGE or CHILD_PAGE.
+            is_wanted: asked before each request; False ends the list.
 
         Raises:
-            UnexpectedAnswerError: a page comes again; the chain would never end.
-            PageGoneError: there is no page after `after` any more.
+            UnexpectedAnswerError: a page repeats, so the list would never end.
+            PageExpiredError: a page's cursor has expired.
             ApiError: what the client raises.
         """
         seen = {after}
         while True:
             now = datetime.now(UTC)
             try:
-                page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), wanted)  # noqa: B023
+                page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
             except NotFoundError as error:
                 if after is None:
                     raise
-                raise PageGoneError(error.message, status=error.status, request_id=error.request_id) from None
+                raise PageExpiredError(error.message, status=error.status, request_id=error.request_id) from None
             if page is None:
                 return
-            if self.began is None:
-                # A clock ahead of the other would move the bookmark past what it has not seen: take the earlier one.
-                self.began = min(page.began, now) if page.began else now
+            if self.began_at is None:
+                # The earlier of two clocks: the later one could move the bookmark past unseen changes.
+                self.began_at = min(page.requested_at, now) if page.requested_at else now
             if page.after is not None and page.after in seen:
                 raise UnexpectedAnswerError(
-                    f"the API gives the same page again (after={page.after[:60]}), the list would never "
-                    "end. Run the sync again later, and report it if it stays"
+                    f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
+                    "the sync again later. Report it if it happens again"
                 )
             yield page
             if page.after is None:
@@ -81,49 +84,55 @@ class Reader:
             seen.add(after)
 
     async def collect(self, stream: IncidentStream, slice_: Slice) -> list[Record]:
-        """All records of a slice."""
+        """Read all records of a child's slice."""
         records: list[Record] = []
 
         async def read() -> None:
             records.clear()
-            async for page in self.pages(stream, slice_, priority=FAN_OUT):
+            async for page in self.pages(stream, slice_, priority=CHILD_PAGE):
                 records.extend(page.records)
 
-        await from_the_start(stream.name, read)
+        await with_restarts(stream.name, read)
         return records
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs work that nobody awaits; it handles its own failures."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work that handles its own errors, until `close`."""
         task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background_tasks.add(task)
+        task.add_done_callback(self._background_tasks.discard)
 
     async def close(self) -> None:
-        """Ends the work in the background."""
-        for task in self._tasks:
+        """Cancel the background work."""
+        for task in self._background_tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._background_tasks, return_exceptions=True)
 
 
-async def from_the_start(what: str, read: Callable[[], Awaitable[None]], again: str = "this list starts again") -> None:
-    """Reads a list, and where a page of it is gone reads it again from its start, a few times.
+async def with_restarts(
+    list_name: str, read: Callable[[], Awaitable[None]], consequence: str = "the list restarts"
+) -> None:
+    """Read a list, and read it again from its start where a page's cursor has expired, at most MAX_RESTARTS times.
 
     Args:
-        what: the list, for the log.
-        again: what happens then, for the log.
+        list_name: the list's name, for the log.
+        read: reads the whole list.
+        consequence: what a restart means, for the log.
 
     Raises:
-        PageGoneError: the records went faster than the list could be read.
+        PageExpiredError: the list's records are deleted faster than they are read.
     """
     for attempt in itertools.count(1):
         try:
             await read()
             return
-        except PageGoneError as error:
-            if attempt > RESTARTS:
-                raise PageGoneError(
-                    f"{error.message}. Records went faster than their list could be read. Run the sync again",
+        except PageExpiredError as error:
+            if attempt > MAX_RESTARTS:
+                raise PageExpiredError(
+                    f"{error.message}. The records of the list were deleted faster than they were read. Run the sync "
+                    "again",
                     status=error.status,
                     request_id=error.request_id,
                 ) from None
-            logger.warning("%s: the page to go on from is gone (%s), %s", what, error.message, again)
+            logger.warning(
+                "%s: the cursor of the next page has expired (%s), %s", list_name, error.message, consequence
+            )

@@ -1,0 +1,161 @@
+"""The kinds of stream. A stream of the API is a declaration on one of them."""
+
+from abc import ABC
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from airbyte_cdk.models import SyncMode
+
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.page import Record, Slice
+from source_incident.timestamps import format_timestamp
+
+# Keys of a slice that are not ids of parents.
+SLICE_OPTIONS = ("modes", "since", "filters", "span")
+
+
+class FullTableStream(IncidentStream, ABC):
+    """Reads the whole list at every sync."""
+
+
+class CursorStream(IncidentStream, ABC):
+    """An incremental stream: it has a cursor field, and a bookmark in the state."""
+
+    cursor_field: str
+    minimum_lookback: ClassVar[timedelta] = timedelta(0)
+
+    @property
+    def bookmark_key(self) -> str | None:
+        return self.cursor_field
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far before the bookmark the stream reads again."""
+        return max(self.minimum_lookback, self.config.lookback_window)
+
+
+class IncrementalStream(CursorStream, ABC):
+    """Asks the API for the records that changed since the bookmark, with one `cursor[gte]` filter."""
+
+    filter_by_date: ClassVar[bool] = False
+    split_by: ClassVar[str | None] = None
+
+    def since_filter(self, moment: datetime) -> str:
+        """The filter's value for a moment: a date where the API compares dates, else a timestamp.
+
+        The API does not document the time zone of its dates. The zone furthest behind UTC is 12 hours behind, so a
+        date taken 12 hours early never starts too late.
+        """
+        if self.filter_by_date:
+            return (moment.astimezone(UTC) - timedelta(hours=12)).strftime("%Y-%m-%d")
+        return format_timestamp(moment)
+
+    def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
+        params = dict(super().slice_params(stream_slice))
+        if since := stream_slice.get("since"):
+            params[f"{self.cursor_field}[gte]"] = since
+        if span := stream_slice.get("span"):
+            params.update(self._span_filter(*span))
+        return params
+
+    def _span_filter(self, start: datetime | None, end: datetime | None) -> Mapping[str, str]:
+        """The filter for records created at `start` or later and before `end`.
+
+        The API takes one operator per field. Dates and `lte` include their end, a range of timestamps excludes it
+        (docs/api.md, filters).
+        """
+        first = start and (f"{start:%Y-%m-%d}" if self.filter_by_date else format_timestamp(start))
+        if end is None:
+            return {f"{self.split_by}[gte]": str(first)}
+        last = f"{end - timedelta(days=1):%Y-%m-%d}" if self.filter_by_date else format_timestamp(end)
+        if first:
+            return {f"{self.split_by}[date_range]": f"{first}~{last}"}
+        if not self.filter_by_date:
+            last = (end - timedelta(microseconds=1)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {f"{self.split_by}[lte]": last}
+
+
+class ClientFilteredStream(CursorStream, ABC):
+    """Reads the whole list, since the API has no filter for it, and emits the records newer than the bookmark."""
+
+
+class ChildStream(IncidentStream, ABC):
+    """Reads one list per record of its parent."""
+
+    parent: ClassVar[type[IncidentStream]]
+    parent_key: ClassVar[str]
+    parent_field: ClassVar[str] = "id"
+    parent_parameter: ClassVar[str | None] = None
+    parent_query: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def root(cls) -> type[IncidentStream]:
+        """The stream at the top of the tree."""
+        return cls.parent.root() if issubclass(cls.parent, ChildStream) else cls.parent
+
+    @property
+    def bookmark_key(self) -> str | None:
+        """The cursor of the record at the root of the tree, such as `incident_updated_at`."""
+        if not self.by_parent:
+            return None
+        top: type[ChildStream] = type(self)
+        while issubclass(top.parent, ChildStream):
+            top = top.parent
+        if not issubclass(top.parent, CursorStream):
+            raise TypeError(f"{self.name}: by_parent needs a parent with a cursor")
+        return f"{top.parent_key.removesuffix('_id')}_{top.parent.cursor_field}"
+
+    def child_slice(self, parent_record: Record, parent_slice: Slice) -> Slice | None:
+        """The slice for one record of the parent; None: the record has no id to ask with."""
+        id_ = parent_record.get(self.parent_field)
+        return {**parent_ids(parent_slice), self.parent_key: id_} if id_ else None
+
+    def any_slice(self) -> Slice | None:
+        parent = self.parent(self._client, self.config)
+        parent_slice = parent.any_slice()
+        if parent_slice is None:
+            return None
+        slices = (self.child_slice(record, parent_slice) for record in parent.first_records(parent_slice))
+        return next((slice_ for slice_ in slices if slice_), None)
+
+    def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
+        params = dict(super().slice_params(stream_slice))
+        if f"{{{self.parent_key}}}" not in self.endpoint:
+            params[self.parent_parameter or self.parent_key] = stream_slice[self.parent_key]
+        return params
+
+    def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:
+        return parent_ids(stream_slice)
+
+    @classmethod
+    def _added_fields(cls) -> set[str | None]:
+        parents = cls.parent._added_fields() if issubclass(cls.parent, ChildStream) else set()
+        return {*super()._added_fields(), *parents, cls.parent_key}
+
+    def stream_slices(
+        self,
+        *,
+        sync_mode: SyncMode,
+        cursor_field: list[str] | None = None,
+        stream_state: Mapping[str, Any] | None = None,
+    ) -> Iterable[Slice | None]:
+        """One slice per record of the parent, for the CDK's own read."""
+        parent = self.parent(self._client, self.config)
+        for parent_slice in parent.stream_slices(sync_mode=sync_mode):
+            slice_ = {**(parent_slice or {}), "filters": self.parent_query}
+            for record in parent.read_records(sync_mode, stream_slice=slice_):
+                if isinstance(record, dict) and (child_slice := self.child_slice(record, slice_)):
+                    yield child_slice
+
+
+class IncidentChildStream(ChildStream, ABC):
+    """Reads one list per incident: for incidents that changed since the bookmark, and for those that are open."""
+
+    parent_key = "incident_id"
+    by_parent = True
+
+
+def parent_ids(stream_slice: Slice) -> dict[str, Any]:
+    """The parents' ids in a slice."""
+    return {key: value for key, value in stream_slice.items() if key not in SLICE_OPTIONS}

@@ -1,0 +1,131 @@
+"""Emits events in a safe order, and keeps the positions of the streams."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from source_incident.api import ForbiddenError, NotFoundError
+from source_incident.streams.page import Record
+from source_incident.sync.events import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
+from source_incident.sync.plan import ListScan, SelectedStream
+from source_incident.sync.state import Partition
+
+# Events that may wait for the caller. More would hold more pages in memory.
+MAX_QUEUED_EVENTS = 4
+
+
+class Emitter:
+    """Queues events for the caller. Create it in the coordinator's loop.
+
+    For each stream the order is Started, then Records and Checkpoints, then one of Finished and Failed. A stream that
+    is left out has LeftOut alone.
+    """
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Event] = asyncio.Queue(MAX_QUEUED_EVENTS)
+        self._emit_lock = asyncio.Lock()
+        self._started: set[str] = set()
+        # Streams whose outcome is decided, and those whose outcome is in the queue.
+        self._finished: set[str] = set()
+        self._ended: set[str] = set()
+        self._failure_tasks: list[asyncio.Task[None]] = []
+
+    def is_finished(self, stream: str) -> bool:
+        """Whether the stream's outcome is decided."""
+        return stream in self._finished
+
+    async def start(self, selected: SelectedStream | None) -> None:
+        """Emit Started, once per stream."""
+        if selected and selected.name not in self._started:
+            await self._emit(Started(selected.name))
+
+    async def expect(self, stream: str, records: int) -> None:
+        await self._emit(Expected(stream, records))
+
+    async def records(self, selected: SelectedStream, records: list[Record]) -> None:
+        if records and not self.is_finished(selected.name):
+            await self._emit(Records(selected.name, records))
+
+    async def checkpoint(
+        self,
+        consumers: Iterable[SelectedStream],
+        scan: ListScan,
+        rest: tuple[Partition, ...],
+        began_at: datetime | None,
+        nested_pages: Mapping[str, int],
+    ) -> None:
+        """Move the positions of a scan's consumers to a page whose records and children were emitted.
+
+        Args:
+            consumers: the selected streams of the tree, its root first.
+            scan: the scan.
+            rest: the unread rest of the list.
+            began_at: the moment the sync began; None: unknown, nothing moves.
+            nested_pages: the lengths of the root's nested lists, by column.
+        """
+        began_at = scan.began_at or began_at
+        for consumer in consumers:
+            if not consumer.state or began_at is None:
+                continue
+            if consumer.name not in scan.lower_bounds or self.is_finished(consumer.name):
+                continue
+            for mode in scan.lower_bounds[consumer.name]:
+                position = consumer.state.positions[mode]
+                consumer.state.positions[mode] = (
+                    position.reached(rest, scan.since, began_at) if rest else position.finished(began_at)
+                )
+            if consumer.stream.nested:
+                consumer.state.nested_pages.update(nested_pages)
+            await self._emit(Checkpoint(consumer.name, consumer.state.dump()))
+
+    async def finish(self, consumers: Iterable[SelectedStream]) -> None:
+        """Emit Finished for the streams that have not failed."""
+        for consumer in consumers:
+            if not self.is_finished(consumer.name):
+                self._finished.add(consumer.name)
+                await self._emit(Finished(consumer.name))
+
+    async def fail(self, consumers: Sequence[SelectedStream], error: Exception) -> None:
+        """Emit Failed (or LeftOut) for the streams that have not ended."""
+        for consumer in consumers:
+            if self.is_finished(consumer.name):
+                continue
+            self._finished.add(consumer.name)
+            # A separate task: the failure is emitted even if the task that found it is cancelled.
+            task = asyncio.ensure_future(self._emit_failure(consumer, error))
+            self._failure_tasks.append(task)
+            await asyncio.shield(task)
+
+    async def flush_failures(self) -> None:
+        """Wait until all failures are in the queue."""
+        await asyncio.gather(*self._failure_tasks)
+
+    async def close(self) -> None:
+        """Cancel failures that nobody reads any more."""
+        for task in self._failure_tasks:
+            task.cancel()
+        await asyncio.gather(*self._failure_tasks, return_exceptions=True)
+
+    async def _emit_failure(self, selected: SelectedStream, error: Exception) -> None:
+        not_readable = isinstance(error, ForbiddenError | NotFoundError)
+        if selected.optional and not_readable and selected.name not in self._started:
+            await self._emit(LeftOut(selected.name, str(error)))
+        else:
+            await self._emit(Failed(selected.name, error))
+
+    async def _emit(self, event: Event) -> None:
+        """Queue an event after Started, and drop it after the stream's outcome.
+
+        The lock keeps the order: a put on a full queue could be overtaken by a later put.
+        """
+        name = event.stream
+        async with self._emit_lock:
+            if name in self._ended:
+                return
+            if name not in self._started and not isinstance(event, LeftOut):
+                await self.queue.put(Started(name))
+                self._started.add(name)
+            if not isinstance(event, Started):
+                await self.queue.put(event)
+            if isinstance(event, Finished | Failed | LeftOut):
+                self._ended.add(name)
