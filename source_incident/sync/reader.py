@@ -134,5 +134,5 @@ async def with_restarts(
                     request_id=error.request_id,
                 ) from None
             logger.warning(
-                "%s: the cursor of the next page has expired (%s), %s", list_name, error.message, consequence
+                "%s: the cursor of a page has expired (%s), %s", list_name, error.message, consequence
             )
