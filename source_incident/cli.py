@@ -1,46 +1,50 @@
-"""The command line: one parser for both ways of calling. Imports nothing heavy, so that --help answers at once."""
+"""The command line: one parser for both protocols.
+
+This module imports nothing heavy: `--help` must start fast.
+"""
 
 import argparse
 from collections.abc import Sequence
 
+from source_incident.errors import InputError
+
 PROGRAMS = ("tap-incident", "source-incident")
 COMMANDS = {
-    "spec": "print the settings there are",
-    "check": "see whether the key works, and name what it can't read",
-    "discover": "print the catalog of streams",
-    "read": "read what the catalog selects; without one, every default stream",
+    "spec": "print the settings",
+    "check": "check the API key, and list the streams it can't read",
+    "discover": "print the catalog of all streams",
+    "read": "read the streams of the catalog; without one, all default streams",
 }
 SHELLS = ("bash", "zsh", "fish")
-# What each is for, and a line for the shell; in order, each can use what those before it wrote.
+# A description and a command line each. Each example can use the files that the ones before it wrote.
 EXAMPLES = (
-    ("Make config.json: asks for the API key, shows what it can read", "tap-incident --init"),
-    ("See whether the key works", "tap-incident --config config.json --test"),
-    ("Write down what there is, to choose from", "tap-incident --config config.json --discover > catalog.json"),
+    ("Create config.json: asks for the API key, shows what it can read", "tap-incident --init"),
+    ("Check the API key", "tap-incident --config config.json --test"),
     (
-        "Read into a Singer target, and keep the state",
+        "Write the catalog to a file, to select streams in it",
+        "tap-incident --config config.json --discover > catalog.json",
+    ),
+    (
+        "Read into a Singer target and save the state",
         "tap-incident --config config.json --catalog catalog.json | target-jsonl | tail -n 1 > state.json",
     ),
     (
-        "Read what changed since",
+        "Read only what changed since that state",
         "tap-incident --config config.json --catalog catalog.json --state state.json | target-jsonl",
     ),
-    ("The same as an Airbyte source, into a file", "tap-incident read --config config.json > messages.jsonl"),
-    ("Complete flags in this shell", 'eval "$(tap-incident --print-completion bash)"'),
+    ("Read as an Airbyte source, into a file", "tap-incident read --config config.json > messages.jsonl"),
+    ("Complete options in this shell", 'eval "$(tap-incident --print-completion bash)"'),
 )
 EXIT_CODES = {
-    "0": "done",
-    "1": "the run failed; what was written is true",
+    "0": "success",
+    "1": "the run failed; everything emitted so far is valid",
     "2": "the command line, config, catalog or state can't be used",
     "129, 130, 143": "stopped by SIGHUP, SIGINT, SIGTERM",
-    "141": "whoever read the output has gone",
+    "141": "the reader of stdout closed the pipe",
 }
 DESCRIPTION = """\
-Moves an organisation's incident.io data into its warehouse: as an Airbyte source
-with a command, as a Singer tap without one or with --singer."""
-
-
-class UsageError(Exception):
-    """The command line can't be used; the text is one line."""
+Reads an organisation's incident.io data: as an Airbyte source with a command,
+as a Singer tap without one or with --singer."""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -50,14 +54,14 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(" ".join(message.split()))
+        raise _usage_error(" ".join(message.split()))
 
 
 def parser(program: str = PROGRAMS[0]) -> argparse.ArgumentParser:
-    """The parser of the command line.
+    """Return the parser of the command line.
 
     Args:
-        program: the name that it is called by.
+        program: the program name to show.
     """
     parser = _Parser(
         prog=program,
@@ -68,8 +72,8 @@ def parser(program: str = PROGRAMS[0]) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    listed = "\n".join(f"{name:26}{does}" for name, does in COMMANDS.items())
-    commands = parser.add_argument_group("commands, as an Airbyte source", listed)
+    table = "\n".join(f"{name:26}{description}" for name, description in COMMANDS.items())
+    commands = parser.add_argument_group("commands (Airbyte source)", table)
     commands.add_argument(
         "command", nargs="?", choices=tuple(COMMANDS), metavar="COMMAND", help=f"one of {', '.join(COMMANDS)}"
     )
@@ -79,83 +83,95 @@ def parser(program: str = PROGRAMS[0]) -> argparse.ArgumentParser:
         "--config",
         "-c",
         metavar="FILE",
-        help='the settings, JSON, such as {"api_key": "..."}; what it lacks comes from the environment, as '
-        "INCIDENT_API_KEY; ENV: all from there",
+        help='JSON file with the settings, such as {"api_key": "..."}; missing ones come from the environment, such as '
+        "INCIDENT_API_KEY; ENV: use only the environment",
     )
     files.add_argument(
         "--catalog",
         "--properties",
         "-p",
         metavar="FILE",
-        help="what to read, JSON, Singer's or Airbyte's form",
+        help="JSON file with the streams to read, in Singer's or Airbyte's format",
     )
-    files.add_argument("--state", "-s", metavar="FILE", help="where the last run ended, JSON, either form")
-
-    singer = parser.add_argument_group("instead of reading")
-    singer.add_argument("--init", action="store_true", help="ask for the key and write the config file")
-    singer.add_argument("--test", action="store_true", help="Singer: see whether the key works")
-    singer.add_argument("--discover", "-d", action="store_true", help="Singer: print the catalog")
-    singer.add_argument("--about", action="store_true", help="Singer: print name, version, capabilities, settings")
-    singer.add_argument("--format", choices=("json", "markdown"), help="of --about")
-    singer.add_argument(
-        "--print-completion", choices=SHELLS, metavar="SHELL", help=f"print the completion for {', '.join(SHELLS)}"
+    files.add_argument(
+        "--state", "-s", metavar="FILE", help="JSON file with the state of the last run, in either format"
     )
-    singer.add_argument("--version", action="store_true", help="print the version")
-    singer.add_argument("--help", "-h", action="help", help="print this page")
 
-    how = parser.add_argument_group("how")
-    how.add_argument("--singer", action="store_true", help="speak Singer, whatever the command")
-    how.add_argument("--no-progress", action="store_true", help="no live display, no line a stream every 30 s")
-    how.add_argument("--debug", action="store_true", help="log more")
+    actions = parser.add_argument_group("actions other than reading")
+    actions.add_argument("--init", action="store_true", help="ask for the API key and write the config file")
+    actions.add_argument("--test", action="store_true", help="Singer: check the API key")
+    actions.add_argument("--discover", "-d", action="store_true", help="Singer: print the catalog")
+    actions.add_argument(
+        "--about", action="store_true", help="Singer: print the name, version, capabilities and settings"
+    )
+    actions.add_argument("--format", choices=("json", "markdown"), help="output format of --about")
+    actions.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        metavar="SHELL",
+        help=f"print the completion script for {', '.join(SHELLS)}",
+    )
+    actions.add_argument("--version", action="store_true", help="print the version")
+    actions.add_argument("--help", "-h", action="help", help="print this help")
+
+    options = parser.add_argument_group("options")
+    options.add_argument("--singer", action="store_true", help="use the Singer protocol for a command")
+    options.add_argument("--no-progress", action="store_true", help="show no live display and log no progress lines")
+    options.add_argument("--debug", action="store_true", help="log more details")
     return parser
 
 
 def completion(shell: str, program: str) -> str:
-    """The script that completes this command line in a shell.
+    """Return the completion script for a shell.
 
     Args:
         shell: one of SHELLS.
-        program: the name that it is called by.
+        program: the program to complete.
     """
     import shtab
 
-    described = parser(program)
-    for action in described._actions:
+    completed = parser(program)
+    for action in completed._actions:
         if action.metavar == "FILE":
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-    return str(shtab.complete(described, shell))
+    return str(shtab.complete(completed, shell))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The arguments, checked against each other.
+    """Parse the arguments and check that they fit together.
 
     Returns:
-        `command` is set in every case (init, about, completion and version too); `singer` says which protocol is
-        spoken.
+        The arguments. `command` is always set: to a command, or to init, about, completion or version. `singer` is
+        whether the Singer protocol is used.
 
     Raises:
-        UsageError: they can't be used together.
+        InputError: an argument is unknown, or the arguments exclude each other.
     """
     args = parser().parse_args(arguments)
     if args.version or args.print_completion:
         args.command = "version" if args.version else "completion"
         return args
     flags = {"init": args.init, "discover": args.discover, "check": args.test, "about": args.about}
-    asked = [command for command, given in flags.items() if given]
-    if len(asked) > 1:
-        raise UsageError("--init, --discover, --test and --about exclude each other")
-    if asked and args.command not in (None, asked[0]):
-        raise UsageError(f"the command {args.command} does not go with --{'test' if args.test else asked[0]}")
+    requested = [command for command, is_given in flags.items() if is_given]
+    if len(requested) > 1:
+        raise _usage_error("--init, --discover, --test and --about exclude each other")
+    if requested and args.command not in (None, requested[0]):
+        flag = "test" if args.test else requested[0]
+        raise _usage_error(f"the command {args.command} and --{flag} exclude each other")
     if args.format and not args.about:
-        raise UsageError("--format goes with --about")
+        raise _usage_error("--format needs --about")
     if args.init and args.config == "ENV":
-        raise UsageError("--init writes a file, --config ENV is none")
-    args.singer = args.singer or args.command is None or bool(asked)
-    args.command = asked[0] if asked else args.command or "read"
+        raise _usage_error("--init writes a file, so --config can't be ENV")
+    args.singer = args.singer or args.command is None or bool(requested)
+    args.command = requested[0] if requested else args.command or "read"
     return args
 
 
+def _usage_error(problem: str) -> InputError:
+    return InputError("", problem, "See tap-incident --help")
+
+
 def _epilog() -> str:
-    examples = [f"  # {what}\n  {line}" for what, line in EXAMPLES]
-    codes = [f"  {code:14}{means}" for code, means in EXIT_CODES.items()]
+    examples = [f"  # {description}\n  {line}" for description, line in EXAMPLES]
+    codes = [f"  {code:14}{meaning}" for code, meaning in EXIT_CODES.items()]
     return "\n".join(["examples:", *examples, "", "exit codes:", *codes])

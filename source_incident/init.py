@@ -1,4 +1,4 @@
-"""`--init`: asks for the API key, shows what it can read and how much there is, writes the config."""
+"""`--init`: asks for the API key, shows what it can read, writes the config file."""
 
 import getpass
 import json
@@ -11,73 +11,81 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from source_incident import config
 from source_incident.api import ApiError, AuthenticationError, ForbiddenError
-from source_incident.config import ConfigError
-from source_incident.source import SourceIncident, Survey
+from source_incident.config import DEFAULT_ENDPOINT, Config
+from source_incident.errors import InputError
+from source_incident.files import read_json_object
 from source_incident.streams.base import Page
+from source_incident.survey import Survey, survey
 
-TRIES = 3
+MAX_TRIES = 3
 DEFAULT_FILE = "config.json"
 
-Say = Callable[[str], None]
 
-
-def init(path: str, given: Mapping[str, Any], say: Say, hide: Say) -> None:
-    """Holds the dialogue on the terminal.
+def init(
+    path: str,
+    environment_settings: Mapping[str, Any],
+    write_line: Callable[[str], None],
+    add_secret: Callable[[str], None],
+) -> None:
+    """Run the dialogue on the terminal.
 
     Args:
-        path: the file to write; the other settings of one that is there already are kept.
-        given: the settings of the environment.
-        say: shows a line.
-        hide: keeps a key out of everything that is shown from now on.
+        path: the file to write. If it exists, its other settings are kept.
+        environment_settings: the settings from the environment.
+        write_line: shows a line.
+        add_secret: redacts a key in everything that is shown from now on.
 
     Raises:
-        ConfigError: there is no terminal, no key was accepted, or the file can't be written.
-        ApiError: the API can't be asked.
-        KeyboardInterrupt: the user ended it.
+        InputError: there is no terminal, no key was accepted, or the file can't be written.
+        ApiError: the API does not answer.
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     if not sys.stdin.isatty():
-        raise ConfigError(
-            "--init asks for the key, it needs a terminal. Without one, set INCIDENT_API_KEY, or write the file "
-            'yourself: {"api_key": "..."}'
+        raise InputError(
+            "",
+            "--init asks for the key and needs a terminal",
+            'Without one, set INCIDENT_API_KEY, or write the file yourself: {"api_key": "..."}',
         )
     try:
-        kept = _kept(path)
-        key, survey = _accepted_key({**given, **kept}, say, hide)
-        for line in described(survey):
-            say(line)
-        _write(path, {**_elsewhere(given), **kept, "api_key": key})
+        file_settings = _existing_settings(path)
+        key, found = _ask_for_key({**environment_settings, **file_settings}, write_line, add_secret)
+        for line in describe_survey(found):
+            write_line(line)
+        _write_config(path, {**_custom_endpoint(environment_settings), **file_settings, "api_key": key})
     except EOFError:
-        say("")
-        raise ConfigError("--init ended without a key, nothing was written. Run it again when you have one") from None
+        write_line("")
+        raise InputError(
+            "", "--init ended without a key, nothing was written", "Run it again when you have one"
+        ) from None
     except KeyboardInterrupt:
-        say("\nNothing was written.")
+        write_line("\nNothing was written.")
         raise
-    name = shlex.quote(path)
-    say(f"\nWrote {path}, which only you can read. Next, choose streams, or read all of these:\n")
-    say(f"  tap-incident --config {name} --discover > catalog.json")
-    say(f"  tap-incident --config {name} > messages.jsonl")
+    file_name = shlex.quote(path)
+    write_line(f"\nWrote {path}, which only you can read. Next, select streams, or read all of these:\n")
+    write_line(f"  tap-incident --config {file_name} --discover > catalog.json")
+    write_line(f"  tap-incident --config {file_name} > messages.jsonl")
 
 
-def described(survey: Survey) -> list[str]:
-    """What a key can read, in lines."""
-    name = f" {survey.key!r}" if survey.key else ""
-    lines = [f"\nThe key{name} works. It can read these, and what hangs on them:\n"]
-    filled = {name: page for name, page in survey.first_pages.items() if page.records}
-    width = max((len(name) for name in (*filled, *survey.refused)), default=0)
-    lines += [f"  {name:{width}}  {_extent(page)}" for name, page in filled.items()]
-    if empty := sorted(survey.first_pages.keys() - filled.keys()):
+def describe_survey(found: Survey) -> list[str]:
+    """Return lines of text: what the key can read, and what not."""
+    key_name = f" {found.key_name!r}" if found.key_name else ""
+    lines = [f"\nThe key{key_name} works. It can read these streams and their child streams:\n"]
+    filled = {name: page for name, page in found.first_pages.items() if page.records}
+    width = max((len(name) for name in (*filled, *found.errors)), default=0)
+    lines += [f"  {name:{width}}  {_record_count(page)}" for name, page in filled.items()]
+    if empty := sorted(found.first_pages.keys() - filled.keys()):
         lines.append(f"\nThese are empty: {', '.join(empty)}.")
-    if survey.refused:
+    if found.errors:
         lines.append(
-            "\nIt can't read these. A sync leaves out what the key lacks the scope for; grant it in incident.io:\n"
+            "\nIt can't read these. A sync leaves out the ones with a missing scope, unless the catalog selects them. "
+            "Grant the scope in incident.io to read them:\n"
         )
-        lines += [f"  {name:{width}}  {_reason(error)}" for name, error in survey.refused.items()]
+        lines += [f"  {name:{width}}  {_reason(error)}" for name, error in found.errors.items()]
     return lines
 
 
-def _extent(page: Page) -> str:
+def _record_count(page: Page) -> str:
     count = len(page.records) if page.total is None else page.total
     return f"{count:>7,}{' or more' if page.total is None and page.after else ''}"
 
@@ -86,53 +94,57 @@ def _reason(error: ApiError) -> str:
     return error.scope or error.message if isinstance(error, ForbiddenError) else error.message
 
 
-def _kept(path: str) -> dict[str, Any]:
-    """The settings of a file that is there already.
+def _existing_settings(path: str) -> dict[str, Any]:
+    """Read the settings of the file, if it exists and the user agrees to change it.
 
     Raises:
-        ConfigError: it can't be used, or shall be left alone.
+        InputError: the file can't be used, or the user does not agree.
     """
+    place = f"config {path}"
     parent = Path(path).resolve().parent
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"config {path}: no file can be written in {parent}. Name another one with --config")
+        raise InputError(place, f"no file can be written in {parent}", "Name another one with --config")
     if not os.path.lexists(path):
         return {}
-    kept = config.read_json_object(path, "config", config.MAX_CONFIG_BYTES)
-    if input(
-        f"{path} is there already. Replace the key in it, and keep its other settings? [y/N] "
-    ).strip().lower() not in ("y", "yes"):
-        raise ConfigError(f"config {path}: left as it is. Name another file with --config")
-    return kept
+    settings = read_json_object(path, "config")
+    answer = input(f"{path} exists. Replace the key in it and keep its other settings? [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise InputError(place, "was not changed", "Name another file with --config")
+    return settings
 
 
-def _elsewhere(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The endpoint that the key is for, where it is not the default one: in another environment it works there only."""
-    endpoint = given.get("endpoint")
-    return {} if endpoint in (None, config.DEFAULT_ENDPOINT) else {"endpoint": endpoint}
+def _custom_endpoint(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the endpoint of the environment unless it is the default: the key is valid only there."""
+    endpoint = settings.get("endpoint")
+    return {} if endpoint in (None, DEFAULT_ENDPOINT) else {"endpoint": endpoint}
 
 
-def _accepted_key(settings: Mapping[str, Any], say: Say, hide: Say) -> tuple[str, Survey]:
-    """Asks until a key is accepted.
+def _ask_for_key(
+    settings: Mapping[str, Any], write_line: Callable[[str], None], add_secret: Callable[[str], None]
+) -> tuple[str, Survey]:
+    """Ask until the API accepts a key.
 
     Raises:
-        ConfigError: none was, or the other settings can't be used.
-        ApiError: the API can't be asked.
+        InputError: the API accepted no key, or the other settings can't be used.
+        ApiError: the API does not answer.
     """
-    config.Config.parse({**settings, "api_key": "not-known-yet"})
-    for _ in range(TRIES):
+    Config.parse({**settings, "api_key": "not-known-yet"})
+    for _ in range(MAX_TRIES):
         key = getpass.getpass("API key, from incident.io under Settings, API keys (it is not shown): ").strip()
-        hide(key)
+        add_secret(key)
         try:
-            config.Config.parse({**settings, "api_key": key})
-            say("Asking what it can read ...")
-            return key, SourceIncident().survey({**settings, "api_key": key})
-        except (AuthenticationError, ConfigError) as error:
-            say(str(error))
-    raise ConfigError(f"no key was accepted in {TRIES} tries, nothing was written. Run --init again with a new one")
+            Config.parse({**settings, "api_key": key})
+            write_line("Checking what the key can read ...")
+            return key, survey({**settings, "api_key": key})
+        except (AuthenticationError, InputError) as error:
+            write_line(str(error))
+    raise InputError(
+        "", f"no key was accepted in {MAX_TRIES} tries, nothing was written", "Run --init again with a new one"
+    )
 
 
-def _write(path: str, settings: Mapping[str, Any]) -> None:
-    """Writes a config that only its owner can read, whole or not at all."""
+def _write_config(path: str, settings: Mapping[str, Any]) -> None:
+    """Write the config file atomically. Only its owner can read it."""
     target = Path(path).resolve()
     temporary = None
     try:
@@ -145,6 +157,6 @@ def _write(path: str, settings: Mapping[str, Any]) -> None:
         if temporary:
             with suppress(OSError):
                 os.unlink(temporary)
-        raise ConfigError(
-            f"config {path}: can't be written: {error.strerror}. Name another file with --config"
+        raise InputError(
+            f"config {path}", f"can't be written: {error.strerror}", "Name another file with --config"
         ) from None

@@ -1,4 +1,4 @@
-"""stdout and stderr: whole lines of the protocol on one, the log where the protocol wants it, the key on neither."""
+"""stdout and the log: writes whole protocol lines to stdout, routes the log, redacts the API key in both."""
 
 import logging
 import os
@@ -22,21 +22,22 @@ LEVELS = {
     logging.DEBUG: "DEBUG",
 }
 BUFFER_BYTES = 64 * 1024
-# No key is shorter; hiding a shorter text would break the lines' own words.
-SHORTEST_SECRET = 8
+# No API key is shorter. Redacting a shorter text could break the JSON of the lines.
+MIN_SECRET_LENGTH = 8
 
 
 class Output:
-    """Where a run writes to.
+    """stdout and the log of a run.
 
-    The process's stdout is taken over: whatever else prints lands on stderr.
+    It takes over the process's stdout: anything else that prints to stdout prints to stderr instead.
 
     Args:
-        singer: logs go to stderr as text; else they are Airbyte messages on stdout.
-        debug: log more.
+        singer: log to stderr as text; otherwise log to stdout as Airbyte messages.
+        debug: log debug messages too.
 
     Attributes:
-        stdout_is_terminal: records appear there.
+        logger: the logger of the connector.
+        stdout_is_terminal: whether stdout is a terminal.
     """
 
     def __init__(self, *, singer: bool, debug: bool) -> None:
@@ -47,27 +48,33 @@ class Output:
         self._lock = threading.Lock()
         self._singer = singer
         self._secrets: list[str] = []
-        self._secrets_in_json: list[bytes] = []
+        self._json_secrets: list[bytes] = []
         self.logger = logging.getLogger("airbyte")
         self._set_up_logging(debug)
 
-    def hide(self, secret: Any) -> None:
-        """Keeps a secret out of everything that is written from now on."""
-        if isinstance(secret, str) and len(secret.strip()) >= SHORTEST_SECRET:
-            text = _whole(secret.strip())
+    def add_secret(self, secret: Any) -> None:
+        """Redact a secret in everything that is written from now on."""
+        if isinstance(secret, str) and len(secret.strip()) >= MIN_SECRET_LENGTH:
+            text = _to_utf8(secret.strip())
             self._secrets.append(text)
-            self._secrets_in_json.append(orjson.dumps(text)[1:-1])
+            self._json_secrets.append(orjson.dumps(text)[1:-1])
 
-    def write(self, line: bytes) -> None:
-        """Writes whole lines; states and what follows a pause are flushed by `flush`."""
-        for secret in self._secrets_in_json:
-            if secret in line:
-                line = line.replace(secret, b"****")
+    def redact(self, text: str) -> str:
+        """Return the text without the secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, "****")
+        return text
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines to stdout. They can stay in the buffer until `flush`."""
+        for secret in self._json_secrets:
+            if secret in lines:
+                lines = lines.replace(secret, b"****")
         with self._lock:
-            self._stream.write(line)
+            self._stream.write(lines)
 
-    def message(self, message: AirbyteMessage | RecordBatch) -> None:
-        """Writes a message, or a batch of records, of the Airbyte protocol."""
+    def write_message(self, message: AirbyteMessage | RecordBatch) -> None:
+        """Write a message, or a batch of records, of the Airbyte protocol."""
         if isinstance(message, RecordBatch):
             self.write(message.lines())
             return
@@ -79,24 +86,18 @@ class Output:
         with self._lock:
             self._stream.flush()
 
-    def failed(self, text: str, failure: FailureType = FailureType.system_error) -> None:
-        """Says in one line why the run ends.
+    def report_failure(self, text: str, failure_type: FailureType = FailureType.system_error) -> None:
+        """Write to stderr why the run fails, in one line, and to stdout an Airbyte trace if not in Singer mode.
 
         Args:
-            text: the line.
-            failure: what the platform makes of it.
+            text: the reason; line breaks become spaces.
+            failure_type: the kind of failure that the trace names.
         """
-        text = self.scrub(_whole(" ".join(text.split())))
+        text = self.redact(_to_utf8(" ".join(text.split())))
         if not self._singer:
-            traced = AirbyteTracedException(message=text, internal_message=text, failure_type=failure)
-            self.message(traced.as_airbyte_message())
-        stderr.say(f"tap-incident: {text}")
-
-    def scrub(self, text: str) -> str:
-        """The text without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "****")
-        return text
+            error = AirbyteTracedException(message=text, internal_message=text, failure_type=failure_type)
+            self.write_message(error.as_airbyte_message())
+        stderr.write_line(f"tap-incident: {text}")
 
     def _set_up_logging(self, debug: bool) -> None:
         handler: logging.Handler = _StderrHandler(self) if self._singer else _MessageHandler(self)
@@ -109,40 +110,39 @@ class Output:
 
 
 class _MessageHandler(logging.Handler):
-    """Log records as LOG messages of the Airbyte protocol."""
+    """Writes log records to stdout as LOG messages of the Airbyte protocol."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = _text(self, record)
-        line = {
+        message = {
             "type": "LOG",
-            "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": text},
+            "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": _log_text(self, record)},
         }
-        self._output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self._output.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
         self._output.flush()
 
 
 class _StderrHandler(logging.Handler):
-    """Log records as lines of text on stderr: `INFO METRIC: {...}` is what Singer's tools look for."""
+    """Writes log records to stderr as text. Singer's tools look for lines such as `INFO METRIC: {...}`."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        stderr.say(self._output.scrub(f"{record.levelname} {_text(self, record)}"))
+        stderr.write_line(self._output.redact(f"{record.levelname} {_log_text(self, record)}"))
 
 
-def _text(handler: logging.Handler, record: logging.LogRecord) -> str:
+def _log_text(handler: logging.Handler, record: logging.LogRecord) -> str:
     try:
-        return _whole(handler.format(record))
+        return _to_utf8(handler.format(record))
     except Exception:
-        return _whole(str(record.msg))
+        return _to_utf8(str(record.msg))
 
 
-def _whole(text: str) -> str:
-    """The text as UTF-8 can hold it: the name of a file may have bytes that are none."""
+def _to_utf8(text: str) -> str:
+    """Escape what UTF-8 can't encode, such as undecodable bytes in a file's name."""
     return text.encode("utf-8", "backslashreplace").decode()

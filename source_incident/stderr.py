@@ -1,4 +1,4 @@
-"""stderr, whose end never is the run's: a line that can't be written there, on a full disk for one, is lost."""
+"""Writing to stderr. A closed stderr never ends the run: lines that can't be written are lost."""
 
 import os
 import sys
@@ -6,19 +6,26 @@ from contextlib import suppress
 
 
 def open_if_closed() -> None:
-    """Gives a process without a stderr one that leads nowhere, so that no other file takes its place."""
+    """Point stderr at the null device if the process started without one.
+
+    Otherwise the next file that is opened would get its descriptor.
+    """
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until the process ends
 
 
-def say(text: str) -> None:
-    """Writes lines to stderr."""
+def write_line(text: str) -> None:
+    """Write a line, or several, to stderr."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
-def written() -> bool:
-    """Whether all was written: Python takes what is left over at its end for a failure, and exits with 120."""
+def flush() -> bool:
+    """Flush stderr.
+
+    Returns:
+        Whether that worked. If it did not, Python's own flush at exit would fail too and set the exit code to 120.
+    """
     try:
         sys.stderr.flush()
     except OSError:

@@ -1,4 +1,4 @@
-"""The command line: every form of calling, in either protocol; its help, its completion."""
+"""The command line: forms of both protocols, help, completion."""
 
 import re
 import shutil
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_incident import cli
-from source_incident.cli import UsageError, parse
+from source_incident.cli import parse
+from source_incident.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -51,18 +52,18 @@ from source_incident.cli import UsageError, parse
         ("", "read", True),
     ],
 )
-def test_a_form_of_calling_means_its_command(line: str, command: str, singer: bool) -> None:
+def test_parses_every_form_of_a_command(line: str, command: str, singer: bool) -> None:
     args = parse(line.split())
     assert (args.command, args.singer) == (command, singer)
 
 
 @pytest.mark.parametrize("flag", ["--catalog", "--properties", "-p"])
-def test_the_catalog_has_an_old_name(flag: str) -> None:
+def test_the_catalog_option_has_other_names(flag: str) -> None:
     assert parse([flag, "k.json"]).catalog == "k.json"
 
 
 @pytest.mark.parametrize("line", ["--version", "--version --config c.json", "read --version", "--about --version"])
-def test_version_is_asked_for_with_whatever_else(line: str) -> None:
+def test_version_overrides_other_arguments(line: str) -> None:
     assert parse(line.split()).command == "version"
 
 
@@ -90,8 +91,8 @@ def test_version_is_asked_for_with_whatever_else(line: str) -> None:
         "a\nb",
     ],
 )
-def test_what_does_not_go_together_is_one_line(line: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_rejects_an_unusable_command_line_in_one_line(line: str) -> None:
+    with pytest.raises(InputError) as caught:
         parse(line.split(" "))
     assert str(caught.value)
     assert "\n" not in str(caught.value)
@@ -105,28 +106,30 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists((WORDS | st.text(max_size=5)).filter(lambda word: word not in ("-h", "--help")), max_size=6))
-def test_any_line_is_a_command_or_a_usage_error(words: list[str]) -> None:
+def test_any_command_line_is_parsed_or_rejected(words: list[str]) -> None:
     try:
         args = parse(words)
-    except UsageError as error:
+    except InputError as error:
         assert "\n" not in str(error)
     except SystemExit as end:
-        assert end.code == 0, "help was asked for, in letters run together"
+        assert end.code == 0, "only -h in combined short options exits, after the help"
     else:
         assert args.command in (*cli.COMMANDS, "about", "completion", "init", "version")
 
 
-def test_help_is_a_page_with_every_example(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_shows_every_command_and_example(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as end:
         parse(["--help"])
     assert end.value.code == 0
-    shown = capsys.readouterr().out
-    assert shown.count("\n") < 70
-    for what, line in cli.EXAMPLES:
-        assert f"  # {what}\n  {line}\n" in shown
+    text = capsys.readouterr().out
+    assert text.count("\n") < 70
+    for description, line in cli.EXAMPLES:
+        assert f"  # {description}\n  {line}\n" in text
     for command in cli.COMMANDS:
-        assert f"\n  {command} " in shown
+        assert f"\n  {command} " in text
 
 
 def flags() -> set[str]:
@@ -134,7 +137,7 @@ def flags() -> set[str]:
 
 
 @pytest.mark.parametrize("shell", cli.SHELLS)
-def test_a_shell_completes_every_flag_and_its_syntax_is_right(shell: str, tmp_path: Path) -> None:
+def test_the_completion_script_is_valid_and_has_every_option(shell: str, tmp_path: Path) -> None:
     script = cli.completion(shell, "source-incident")
     listed = set(re.findall(r"(?:--|-l )([a-z-]+)", script))
     assert {flag.removeprefix("--") for flag in flags()} <= listed
@@ -147,7 +150,7 @@ def test_a_shell_completes_every_flag_and_its_syntax_is_right(shell: str, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("line", "offered"),
+    ("line", "expected"),
     [
         ("--dis", {"--discover"}),
         ("re", {"read"}),
@@ -156,15 +159,15 @@ def test_a_shell_completes_every_flag_and_its_syntax_is_right(shell: str, tmp_pa
         ("--catalog cat", {"catalog.json"}),
     ],
 )
-def test_bash_offers_what_fits(line: str, offered: set[str], tmp_path: Path) -> None:
+def test_bash_completes(line: str, expected: set[str], tmp_path: Path) -> None:
     for name in ("config.json", "confidential", "catalog.json"):
         (tmp_path / name).touch()
     script = cli.completion("bash", "tap-incident")
     words = ["tap-incident", *line.split(" ")]
-    asked = f"""{script}
+    program = f"""{script}
 COMP_WORDS=({" ".join(f"'{word}'" for word in words)}); COMP_CWORD={len(words) - 1}
 _shtab_tap_incident
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) == offered
+    done = subprocess.run(["bash", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == expected

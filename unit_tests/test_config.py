@@ -1,4 +1,4 @@
-"""The settings: the spec, the environment, and one clear line for whatever can't be used."""
+"""Settings: the spec, the environment, and the error for each value that can't be used."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,13 +17,12 @@ from source_incident.config import (
     DEFAULT_ENDPOINT,
     SETTINGS,
     Config,
-    ConfigError,
     connection_specification,
     load,
-    parse_timestamp,
-    read_json,
     unknown_settings,
 )
+from source_incident.errors import InputError
+from source_incident.timestamps import parse_timestamp
 from source_incident.version import version
 from unit_tests.singer.strategies import json_values
 
@@ -34,14 +33,14 @@ def parsed(**given_settings: Any) -> Config:
     return Config.parse({"api_key": KEY, **given_settings})
 
 
-def refused(given_settings: Any) -> str:
-    with pytest.raises(ConfigError) as caught:
+def rejected(given_settings: Any) -> str:
+    with pytest.raises(InputError) as caught:
         Config.parse(given_settings)
-    return told(caught.value)
+    return one_line(caught.value)
 
 
-def told(error: ConfigError) -> str:
-    """The error's text, seen to be one line without the key."""
+def one_line(error: InputError) -> str:
+    """Check that the error's text is one line without the API key, and return it."""
     message = str(error)
     assert message.startswith(("config", "environment: "))
     assert "\n" not in message
@@ -51,10 +50,10 @@ def told(error: ConfigError) -> str:
     return message
 
 
-# What is read
+# Accepted values
 
 
-def test_a_key_is_enough() -> None:
+def test_only_the_key_is_required() -> None:
     assert parsed() == Config(
         api_key=KEY,
         endpoint=DEFAULT_ENDPOINT,
@@ -70,7 +69,7 @@ def test_a_key_is_enough() -> None:
 
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if not setting.required])
-def test_null_is_the_default(name: str) -> None:
+def test_null_means_the_default(name: str) -> None:
     assert parsed(**{name: None}) == parsed()
 
 
@@ -99,23 +98,23 @@ def test_null_is_the_default(name: str) -> None:
         ("endpoint", "http://localhost:1", "endpoint", "http://localhost:1"),
     ],
 )
-def test_a_setting_is_read(name: str, value: Any, attribute: str, expected: Any) -> None:
+def test_parses_a_setting(name: str, value: Any, attribute: str, expected: Any) -> None:
     assert getattr(parsed(**{name: value}), attribute) == expected
 
 
-# What is refused
+# Rejected values
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [
         (None, "api_key is missing"),
         ("", "api_key is empty"),
         (" \n", "api_key is empty"),
-        (5, "must be a string, it is a number"),
-        ([KEY], "must be a string, it is a list"),
-        ({"key": KEY}, "must be a string, it is an object"),
-        (True, "must be a string, it is a boolean"),
+        (5, "must be a string, but it is a number"),
+        ([KEY], "must be a string, but it is a list"),
+        ({"key": KEY}, "must be a string, but it is an object"),
+        (True, "must be a string, but it is a boolean"),
         (f"{KEY}\n{KEY}", "a line break"),
         (f"Bearer {KEY}", "a space"),
         (KEY + "é", "no key has"),
@@ -123,12 +122,12 @@ def test_a_setting_is_read(name: str, value: Any, attribute: str, expected: Any)
         (KEY + "\x7f", "no key has"),
     ],
 )
-def test_a_key_that_cannot_be_one_is_refused_unseen(value: Any, said: str) -> None:
-    assert said in refused({"api_key": value})
+def test_rejects_an_invalid_key_without_showing_it(value: Any, text: str) -> None:
+    assert text in rejected({"api_key": value})
 
 
-def test_a_missing_key_says_where_to_put_one() -> None:
-    assert "INCIDENT_API_KEY" in refused({})
+def test_a_missing_key_is_reported_with_the_environment_variable() -> None:
+    assert "INCIDENT_API_KEY" in rejected({})
 
 
 @pytest.mark.parametrize(
@@ -158,12 +157,12 @@ def test_a_missing_key_says_where_to_put_one() -> None:
         ("schedule_entries_future_days", 3651),
     ],
 )  # fmt: skip
-def test_a_bad_value_is_one_line_that_names_the_setting(name: str, value: Any) -> None:
-    assert name in refused({"api_key": KEY, name: value})
+def test_rejects_an_invalid_value_and_names_the_setting(name: str, value: Any) -> None:
+    assert name in rejected({"api_key": KEY, name: value})
 
 
-def test_the_range_of_a_number_is_said() -> None:
-    assert refused({"api_key": KEY, "num_workers": 21}) == "config: num_workers must be from 1 to 20, it is 21"
+def test_reports_the_range_of_a_number() -> None:
+    assert rejected({"api_key": KEY, "num_workers": 21}) == "config: num_workers must be from 1 to 20, but it is 21"
 
 
 @given(
@@ -177,138 +176,68 @@ def test_the_range_of_a_number_is_said() -> None:
     ),
     st.booleans(),
 )
-def test_any_json_is_a_config_or_one_line(given_settings: dict[str, Any], with_key: bool) -> None:
+def test_any_json_is_parsed_or_rejected(given_settings: dict[str, Any], with_key: bool) -> None:
     if with_key:
         given_settings["api_key"] = KEY
     given_settings["user_agent"] = KEY
     try:
-        found = Config.parse(given_settings)
-    except ConfigError as error:
-        told(error)
+        config = Config.parse(given_settings)
+    except InputError as error:
+        one_line(error)
     else:
-        assert found.api_key
-        assert found.endpoint.startswith(("https://", "http://"))
+        assert config.api_key
+        assert config.endpoint.startswith(("https://", "http://"))
     for warning in unknown_settings(given_settings):
         assert "\n" not in warning
         assert KEY not in warning
 
 
 @given(st.text() | st.from_regex(r"https?://[^/]{1,12}(/.{0,5})?", fullmatch=True))
-def test_any_endpoint_that_is_taken_is_one_that_can_be_asked(endpoint: str) -> None:
+def test_an_accepted_endpoint_makes_a_valid_url(endpoint: str) -> None:
     import requests
 
     try:
-        taken = parsed(endpoint=endpoint).endpoint
-    except ConfigError as error:
-        told(error)
+        accepted = parsed(endpoint=endpoint).endpoint
+    except InputError as error:
+        one_line(error)
         return
-    prepared = requests.Request("GET", f"{taken}/v1/identity").prepare()
+    prepared = requests.Request("GET", f"{accepted}/v1/identity").prepare()
     assert prepared.url is not None
     assert prepared.url.endswith("/v1/identity")
 
 
-# Unknown keys
+# Unknown settings
 
 
 @pytest.mark.parametrize(
-    ("key", "near"), [("apikey", "api_key"), ("start-date", "start_date"), ("incident_mode", "incident_modes")]
+    ("key", "similar"), [("apikey", "api_key"), ("start-date", "start_date"), ("incident_mode", "incident_modes")]
 )
-def test_an_unknown_key_is_told_with_the_near_name(key: str, near: str) -> None:
+def test_warns_of_an_unknown_setting_with_a_similar_name(key: str, similar: str) -> None:
     (warning,) = unknown_settings({"api_key": KEY, key: KEY})
-    assert warning == f"config: there is no setting {key!r}, did you mean {near!r}? It is ignored."
+    assert warning == f"config: unknown setting {key!r} is ignored. Did you mean {similar!r}?"
 
 
-def test_an_unknown_key_without_a_near_name_is_told_too() -> None:
-    assert unknown_settings({"zzz": 1}) == ["config: there is no setting 'zzz'. It is ignored."]
+def test_warns_of_an_unknown_setting_without_a_similar_name() -> None:
+    assert unknown_settings({"zzz": 1}) == ["config: unknown setting 'zzz' is ignored."]
 
 
-def test_keys_of_the_platform_and_known_ones_are_not_told() -> None:
+def test_does_not_warn_of_settings_and_of_the_platforms_keys() -> None:
     names = {setting.name: None for setting in SETTINGS}
     assert unknown_settings({**names, "__injected_declarative_manifest": {}, "__x": 1, "user_agent": "me"}) == []
-
-
-# Files
-
-
-def write(folder: Path, content: bytes) -> str:
-    path = folder / "config.json"
-    path.write_bytes(content)
-    return str(path)
-
-
-def test_a_file_is_read_with_or_without_a_bom(tmp_path: Path) -> None:
-    content = json.dumps({"api_key": KEY}).encode()
-    assert load(write(tmp_path, content), {}) == {"api_key": KEY}
-    assert load(write(tmp_path, b"\xef\xbb\xbf" + content), {}) == {"api_key": KEY}
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "is not JSON"),
-        (b"api_key = 1", "at line 1 column 1"),
-        (b'{"api_key": "%s"' % KEY.encode(), "is not JSON"),
-        (b'{"api_key": "%s",\n}' % KEY.encode(), "is not JSON"),
-        (b'{"num_workers": NaN}', "is not JSON"),
-        (b'{"api_key": "\\ud800"}', "is not JSON"),
-        (b"[]", "a JSON object is wanted, it holds a list"),
-        (b'"%s"' % KEY.encode(), "it holds a string"),
-        (b"null", "it holds null"),
-        (b"true", "it holds a boolean"),
-        (b"5", "it holds a number"),
-        ('{"api_key": "x"}'.encode("utf-16"), "is in UTF-16, save it as UTF-8"),
-        ('{"api_key": "x"}'.encode("utf-16-le"), "is not JSON"),
-        (b'{"api_key": "\xe9"}', "is not UTF-8"),
-        (b"[" * 100_000, "is not JSON"),
-        (b'{"num_workers": ' + b"9" * 5000 + b"}", "is not JSON"),
-        (b" " * 1_000_001, "larger than 1,000,000 bytes"),
-    ],
-)
-def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
-    path = write(tmp_path, content)
-    with pytest.raises(ConfigError) as caught:
-        load(path, {})
-    assert told(caught.value).startswith(f"config {path}: ")
-    assert said in str(caught.value)
-
-
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    for path, said in ((tmp_path / "none.json", "No such file"), (tmp_path, "Is a directory"), ("a\0b", "null")):
-        with pytest.raises(ConfigError, match=said) as caught:
-            load(str(path), {})
-        told(caught.value)
-    path = write(tmp_path, b"{}")
-    monkeypatch.setattr("builtins.open", denied)
-    with pytest.raises(ConfigError, match="Permission denied") as caught:
-        load(path, {})
-    told(caught.value)
-
-
-@given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_any_file_is_an_object_or_one_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = write(tmp_path_factory.getbasetemp(), content)
-    try:
-        found = load(path, {})
-    except ConfigError as error:
-        told(error)
-    else:
-        assert isinstance(found, dict)
-
-
-def test_a_catalog_or_a_state_is_named_as_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^catalog .*: is not JSON"):
-        read_json(write(tmp_path, b"x"), "catalog", 100)
 
 
 # The environment
 
 
+def test_reads_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"api_key": KEY}))
+    assert load(str(path), {}) == {"api_key": KEY}
+
+
 @pytest.mark.parametrize("path", [None, "ENV"])
 @pytest.mark.parametrize("prefix", ["INCIDENT_", "TAP_INCIDENT_"])
-def test_every_setting_comes_from_the_environment(path: str | None, prefix: str) -> None:
+def test_reads_every_setting_from_the_environment(path: str | None, prefix: str) -> None:
     environment = {
         "API_KEY": KEY,
         "START_DATE": "2024-01-01",
@@ -337,8 +266,9 @@ def test_every_setting_comes_from_the_environment(path: str | None, prefix: str)
     )
 
 
-def test_the_file_wins_over_the_environment(tmp_path: Path) -> None:
-    path = write(tmp_path, b'{"endpoint": "https://file.example", "max_retries": 0, "start_date": null}')
+def test_the_file_overrides_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"endpoint": "https://file.example", "max_retries": 0, "start_date": null}')
     environment = {
         "INCIDENT_ENDPOINT": "https://environment.example",
         "INCIDENT_MAX_RETRIES": "5",
@@ -346,7 +276,7 @@ def test_the_file_wins_over_the_environment(tmp_path: Path) -> None:
         "INCIDENT_API_KEY": KEY,
         "INCIDENT_NUM_WORKERS": "",
     }
-    assert load(path, environment) == {
+    assert load(str(path), environment) == {
         "endpoint": "https://file.example",
         "max_retries": 0,
         "start_date": "2024-01-01",
@@ -354,13 +284,13 @@ def test_the_file_wins_over_the_environment(tmp_path: Path) -> None:
     }
 
 
-def test_the_go_taps_variables_win_over_meltanos() -> None:
+def test_the_go_taps_variables_override_meltanos() -> None:
     found = load(None, {"TAP_INCIDENT_API_KEY": "meltano", "INCIDENT_API_KEY": KEY})
     assert found == {"api_key": KEY}
 
 
 @pytest.mark.parametrize("text", ['["standard", "test"]', "standard,test", " standard , test "])
-def test_a_list_in_the_environment_is_json_or_has_commas(text: str) -> None:
+def test_parses_a_list_in_the_environment(text: str) -> None:
     assert load(None, {"INCIDENT_INCIDENT_MODES": text}) == {"incident_modes": ["standard", "test"]}
 
 
@@ -375,24 +305,24 @@ def test_a_list_in_the_environment_is_json_or_has_commas(text: str) -> None:
         ("INCIDENT_INCIDENT_MODES", f"[{'9' * 5000}]"),
     ],
 )
-def test_a_bad_variable_is_one_line_that_names_it(variable: str, text: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_rejects_an_invalid_variable_and_names_it(variable: str, text: str) -> None:
+    with pytest.raises(InputError) as caught:
         load(None, {variable: text, "INCIDENT_API_KEY": KEY})
-    assert variable in told(caught.value)
+    assert variable in one_line(caught.value)
 
 
 @given(st.dictionaries(st.sampled_from([setting.environment for setting in SETTINGS]), st.text(max_size=20)))
-def test_any_environment_is_a_config_or_one_line(environment: dict[str, str]) -> None:
+def test_any_environment_is_parsed_or_rejected(environment: dict[str, str]) -> None:
     try:
         Config.parse(load("ENV", {**environment, "INCIDENT_API_KEY": KEY}))
-    except ConfigError as error:
-        told(error)
+    except InputError as error:
+        one_line(error)
 
 
 # The spec
 
 
-def test_the_spec_is_valid_draft_7_and_so_are_its_defaults_and_examples() -> None:
+def test_the_spec_its_defaults_and_examples_are_valid() -> None:
     spec = connection_specification()
     assert spec["$schema"] == "http://json-schema.org/draft-07/schema#"
     jsonschema.Draft7Validator.check_schema(spec)
@@ -405,7 +335,7 @@ def test_the_spec_is_valid_draft_7_and_so_are_its_defaults_and_examples() -> Non
             parsed(**{name: example})
 
 
-def test_the_spec_says_all_that_the_ui_shows_in_the_order_of_the_settings() -> None:
+def test_the_spec_has_the_fields_of_the_ui_in_order() -> None:
     spec = connection_specification()
     assert spec["required"] == ["api_key"]
     assert spec["additionalProperties"] is True
@@ -417,14 +347,14 @@ def test_the_spec_says_all_that_the_ui_shows_in_the_order_of_the_settings() -> N
         assert schema["type"] in ("string", "integer", "array")
 
 
-def test_the_key_alone_is_a_secret() -> None:
+def test_only_the_key_is_secret() -> None:
     properties = connection_specification()["properties"]
     assert [name for name, schema in properties.items() if schema.get("airbyte_secret")] == ["api_key"]
     assert "default" not in properties["api_key"]
     assert "examples" not in properties["api_key"]
 
 
-def test_airbytes_own_lint_passes() -> None:
+def test_the_spec_passes_airbytes_lint() -> None:
     spec = ConnectorSpecification(connectionSpecification=connection_specification())
     _spec_lint.assert_spec_is_valid(spec, connector_name="source-incident")
     assert _spec_lint.find_config_secrets(connection_specification(), {"api_key": KEY}) == [("/api_key", KEY)]
@@ -442,21 +372,21 @@ def test_airbytes_own_lint_passes() -> None:
         },
     )
 )
-def test_the_spec_and_the_checks_agree(given_settings: dict[str, Any]) -> None:
+def test_the_spec_and_the_validation_agree(given_settings: dict[str, Any]) -> None:
     valid = jsonschema.Draft7Validator(connection_specification()).is_valid({"api_key": KEY, **given_settings})
     try:
         parsed(**given_settings)
-    except ConfigError:
+    except InputError:
         assert not valid
     else:
         assert valid
 
 
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))
-def test_a_timestamp_is_read_as_it_was_written(moment: datetime) -> None:
+def test_parses_every_timestamp(moment: datetime) -> None:
     assert parse_timestamp(moment.isoformat()) == moment
     assert parse_timestamp(moment.isoformat().replace("+00:00", "Z")) == moment
 
 
-def test_the_version_is_the_installed_one() -> None:
+def test_the_version_is_that_of_the_installed_package() -> None:
     assert version().count(".") == 2

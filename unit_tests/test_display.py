@@ -1,4 +1,4 @@
-"""How far a sync is: what is counted, and where and how often it is shown."""
+"""The display of progress: log lines, and the live display on a terminal."""
 
 import fcntl
 import io
@@ -16,22 +16,23 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from source_incident.api import Client
-from source_incident.display import SyncStats, give_back_terminal, live, log_lines
-from source_incident.sync import Checkpoint, Expected, Failed, Finished, LeftOut, Records, Started
+from source_incident.display import live, log_lines, no_display, restore_terminal
+from source_incident.sync import Expected, Finished, Records, Started
+from source_incident.sync.stats import SyncStats
 
 LIMITS = {"X-RateLimit-Limit": "1200, 1200;window=1e9", "X-RateLimit-Remaining": "1100"}
 
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    made = Client(endpoint="http://127.0.0.1:1", api_key="inc_1234567890", user_agent="tap/1")
-    yield made
-    made.close()
+    client = Client(endpoint="http://127.0.0.1:1", api_key="inc_1234567890", user_agent="tap/1")
+    yield client
+    client.close()
 
 
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[str]]]:
-    """The lines logged so far by the logger `progress-test`."""
+    """Return the lines that the logger `progress-test` has written."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     logger = logging.getLogger("progress-test")
@@ -41,124 +42,92 @@ def log() -> Iterator[Callable[[], list[str]]]:
     logger.removeHandler(handler)
 
 
-def some(stats: SyncStats) -> None:
-    """Two streams under way, one of them with a total; one of each outcome."""
-    for name in ("incidents", "alerts", "users", "teams", "workflows"):
-        stats.take(Started(name))
-    stats.take(Expected("incidents", 4000))
-    stats.take(Expected("incidents", 1000))
-    stats.take(Records("incidents", [{}] * 1250))
-    stats.take(Records("alerts", [{}] * 50))
-    stats.take(Checkpoint("alerts", {}))
-    stats.take(Records("users", [{}]))
-    stats.take(Finished("users"))
-    stats.take(Failed("teams", ValueError()))
-    stats.take(LeftOut("workflows", "no scope"))
+def some_stats(client: Client, selected: int = 6) -> SyncStats:
+    """Stats of two active streams, one of them with a total, and a finished one."""
+    stats = SyncStats(client, selected)
+    stats.add(Expected("incidents", 5000))
+    stats.add(Records("incidents", [{}] * 1250))
+    stats.add(Records("alerts", [{}] * 50))
+    stats.add(Records("users", [{}]))
+    stats.add(Finished("users"))
+    return stats
 
 
-def test_the_summary_has_streams_records_requests_retries_waits_and_the_duration(client: Client) -> None:
-    stats = SyncStats(client, 6)
-    some(stats)
-    client.requests, client.retries = 1234, 1
-    assert stats.summary() == (
-        "1 of 6 streams finished, 1 failed, 1 left out; 1,301 records; 1,234 requests, 1 retry, 0.0 s waited; "
-        "0.0 s in all"
-    )
+def test_no_display_shows_nothing(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
+    with no_display(some_stats(client)):
+        pass
+    assert capfd.readouterr() == ("", "")
 
 
-def test_a_stream_is_under_way_until_it_has_an_outcome_and_its_totals_add_up(client: Client) -> None:
-    stats = SyncStats(client, 6)
-    some(stats)
-    assert {name: stream.count for name, stream in stats.under_way()} == {
-        "incidents": "1,250 of 5,000",
-        "alerts": "50",
-    }
-
-
-def test_the_rate_limit_is_told_once_the_api_said_it(client: Client) -> None:
-    stats = SyncStats(client, 1)
-    assert stats.limit() == ""
-    client.pace.answered("/v2/users", LIMITS)
-    assert stats.limit() == "; 1,100 left of the rate limit"
-
-
-def test_the_log_has_a_line_for_each_stream_under_way_every_so_often(
-    client: Client, log: Callable[[], list[str]]
-) -> None:
-    stats = SyncStats(client, 6)
-    some(stats)
+def test_logs_lines_for_active_streams_only(client: Client, log: Callable[[], list[str]]) -> None:
+    stats = some_stats(client)
     with log_lines(stats, logging.getLogger("progress-test"), seconds=0.05):
         wait_for(lambda: len(log()) >= 4)
-    told = len(log())
+    count = len(log())
     assert {line.split(" records, ")[0] for line in log()} == {"incidents: 1,250 of 5,000", "alerts: 50"}
-    assert all(line.endswith(" a second") for line in log())
+    assert all(line.endswith(" per second") for line in log())
     time.sleep(0.2)
-    assert len(log()) == told, "it ends with the sync"
+    assert len(log()) == count, "logging ends with the context"
 
 
-def test_before_its_time_no_line_is_logged(client: Client, log: Callable[[], list[str]]) -> None:
-    stats = SyncStats(client, 6)
-    some(stats)
+def test_logs_nothing_in_a_short_sync(client: Client, log: Callable[[], list[str]]) -> None:
+    stats = some_stats(client)
     with log_lines(stats, logging.getLogger("progress-test")):
         time.sleep(0.2)
     assert log() == []
 
 
-def test_a_log_that_nobody_reads_any_more_ends_the_lines_without_a_word(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
+def test_stops_logging_silently_if_the_log_is_closed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = []
 
-    class Gone(logging.Handler):
+    class Closed(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            asked.append(record)
+            records.append(record)
             raise BrokenPipeError
 
     raised: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
-    stats = SyncStats(client, 6)
-    some(stats)
-    logger = logging.getLogger("progress-gone")
+    stats = some_stats(client)
+    logger = logging.getLogger("progress-closed")
     logger.setLevel(logging.INFO)
-    logger.addHandler(Gone())
+    logger.addHandler(Closed())
     with log_lines(stats, logger, seconds=0.02):
-        wait_for(lambda: bool(asked))
+        wait_for(lambda: bool(records))
         time.sleep(0.2)
-    assert len(asked) == 1
+    assert len(records) == 1
     assert raised == []
 
 
-@pytest.mark.parametrize("stays", [True, False])
-def test_a_terminal_shows_the_totals_and_the_streams_under_way_on_its_last_lines(
-    client: Client, monkeypatch: pytest.MonkeyPatch, stays: bool
+@pytest.mark.parametrize("keep_totals", [True, False])
+def test_shows_totals_and_active_streams_on_the_last_lines_of_the_terminal(
+    client: Client, monkeypatch: pytest.MonkeyPatch, keep_totals: bool
 ) -> None:
-    stats = SyncStats(client, 60)
+    stats = some_stats(client, selected=60)
     client.pace.answered("/v2/users", LIMITS)
-    some(stats)
     for number in range(40):
-        stats.take(Started(f"one_of_many_{number}"))
+        stats.add(Started(f"one_of_many_{number}"))
     terminal = Terminal(monkeypatch, lines=24)
-    with live(stats, stays=stays):
+    with live(stats, keep_totals=keep_totals):
         print("a line of the log", file=sys.stderr)
         wait_for(lambda: "more" in terminal.shown)
     shown = terminal.end()
     assert "a line of the log\r\n" in shown
     drawn, _, end = shown.partition("\x1b8")[2].partition("\x1b8")
-    assert "\x1b[1;16r" in shown, "eight lines of 24 do not scroll"
+    assert "\x1b[1;16r" in shown, "the last 8 of 24 lines do not scroll"
     lines = re.sub(r"\x1b\[[\d;]*m", "", drawn).split("\x1b[2K")[1:]
     assert len(lines) == 8
-    assert lines[0].rstrip() == "1 of 60 streams finished, 1 failed, 1 left out; 1,301 records"
+    assert lines[0].rstrip() == "1 of 60 streams finished; 1,301 records"
     assert "; 1,100 left of the rate limit" in lines[1]
     assert lines[2].split()[:4] == ["incidents", "1,250", "of", "5,000"]
-    assert lines[-1].rstrip() == "and 37 more", "what has no room is counted"
-    _, given_back, after = end.rpartition("\x1b7\x1b[r\x1b[17;1H\x1b[J\x1b8")
-    assert given_back
-    assert after.startswith("1 of 60 streams finished") == stays
+    assert lines[-1].rstrip() == "and 37 more", "streams without a line are counted"
+    _, restored, after = end.rpartition("\x1b7\x1b[r\x1b[17;1H\x1b[J\x1b8")
+    assert restored
+    assert after.startswith("1 of 60 streams finished") == keep_totals
 
 
-def test_a_terminal_that_changes_its_size_is_divided_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapts_to_a_new_size_of_the_terminal(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, lines=24)
-    with live(SyncStats(client, 1), stays=False):
+    with live(SyncStats(client, 1), keep_totals=False):
         wait_for(lambda: "\x1b[1;16r" in terminal.shown)
         terminal.resize(60)
         wait_for(lambda: "\x1b[1;48r" in terminal.shown)
@@ -166,29 +135,33 @@ def test_a_terminal_that_changes_its_size_is_divided_again(client: Client, monke
 
 
 @pytest.mark.parametrize("lines", [0, 8])
-def test_a_terminal_without_room_is_left_alone(client: Client, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
+def test_draws_nothing_on_a_very_small_terminal(client: Client, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
     terminal = Terminal(monkeypatch, lines=lines)
-    with live(SyncStats(client, 1), stays=False):
+    with live(SyncStats(client, 1), keep_totals=False):
         time.sleep(0.6)
     assert terminal.end() == ""
 
 
-def test_whoever_ends_the_process_gives_the_terminal_back(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restores_the_terminal_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch, lines=24)
-    with live(SyncStats(client, 1), stays=False):
+    with live(SyncStats(client, 1), keep_totals=False):
         wait_for(lambda: "1 stream" in terminal.shown)
-        give_back_terminal()
+        restore_terminal()
         wait_for(lambda: "\x1b[r" in terminal.shown)
     assert terminal.end().count("\x1b[r") == 1
 
 
 class Terminal:
-    """A terminal as stderr; `shown` is all that was written to it."""
+    """A pseudo-terminal as stderr.
+
+    Attributes:
+        shown: all that was written to it.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
-        self._ours, theirs = pty.openpty()
+        self._master, slave = pty.openpty()
         self.resize(lines)
-        self.stderr = os.fdopen(theirs, "w", buffering=1)
+        self.stderr = os.fdopen(slave, "w", buffering=1)
         monkeypatch.setenv("TERM", "xterm")
         for name in ("COLUMNS", "LINES"):
             monkeypatch.delenv(name, raising=False)
@@ -198,12 +171,12 @@ class Terminal:
         self._thread.start()
 
     def resize(self, lines: int) -> None:
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 100, 0, 0))
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 100, 0, 0))
 
     def _read(self) -> None:
         while True:
             try:
-                read = os.read(self._ours, 65536)
+                read = os.read(self._master, 65536)
             except OSError:
                 return
             self.shown += read.decode()
@@ -211,12 +184,12 @@ class Terminal:
     def end(self) -> str:
         self.stderr.close()
         self._thread.join(5)
-        os.close(self._ours)
+        os.close(self._master)
         return self.shown
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "it did not come"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""--init: what it asks, shows and writes, when it refuses. At a terminal: integration_tests/sync/test_init.py."""
+"""--init: the dialogue, the config file and the errors. integration_tests/sync/test_init.py runs it at a terminal."""
 
 import json
 import stat
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from source_incident.api import ApiError
-from source_incident.config import ConfigError
+from source_incident.errors import InputError
 from source_incident.init import init
 from unit_tests.api.server import ScriptedServer, answer
 
@@ -18,7 +18,7 @@ KEY = "inc_5ecret_key_0123456789"
 
 
 def account(path: str) -> bytes:
-    """A key without the scope for workflows, incidents of which the API tells a total, and more alerts than a page."""
+    """Answers for a key without the scope for workflows. Incidents have a total, alerts have more than one page."""
     name = path.partition("?")[0].rpartition("/")[2]
     if name == "identity":
         return answer({"identity": {"name": "Warehouse"}})
@@ -43,31 +43,36 @@ def server() -> Iterator[ScriptedServer]:
 
 
 class Terminal:
-    """Whoever sits at the terminal: types what is in `keys` and `answers`, and sees what is in `said`."""
+    """A user at the terminal, who types the `keys` and `answers`.
+
+    Attributes:
+        shown: what the program showed.
+        secrets: what it registered for redaction.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.keys: list[str] = []
         self.answers: list[str] = []
-        self.said: list[str] = []
-        self.hidden: list[str] = []
+        self.shown: list[str] = []
+        self.secrets: list[str] = []
         monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
         monkeypatch.setattr("getpass.getpass", self._key)
         monkeypatch.setattr("builtins.input", self._answer)
 
     def _key(self, prompt: str) -> str:
-        self.said.append(prompt)
+        self.shown.append(prompt)
         if not self.keys:
             raise EOFError
         return self.keys.pop(0)
 
     def _answer(self, prompt: str) -> str:
-        self.said.append(prompt)
+        self.shown.append(prompt)
         return self.answers.pop(0)
 
     def init(self, path: Path, **given: Any) -> str:
-        """Holds the dialogue; all that was said in it."""
-        init(str(path), {"max_retries": 0, **given}, self.said.append, self.hidden.append)
-        return "\n".join(self.said)
+        """Run the dialogue, and return all that was shown."""
+        init(str(path), {"max_retries": 0, **given}, self.shown.append, self.secrets.append)
+        return "\n".join(self.shown)
 
 
 @pytest.fixture
@@ -75,55 +80,55 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal(monkeypatch)
 
 
-def test_it_shows_what_there_is_and_writes_the_key_for_its_owner_alone(
+def test_shows_what_the_key_can_read_and_writes_it_to_a_private_file(
     terminal: Terminal, server: ScriptedServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "my config.json"
     terminal.keys = [f" {KEY} "]
-    said = terminal.init(path, endpoint=server.url)
-    assert "The key 'Warehouse' works" in said
-    assert [line.split(maxsplit=1) for line in said.splitlines() if line.startswith("  ") and "tap" not in line] == [
+    shown = terminal.init(path, endpoint=server.url)
+    assert "The key 'Warehouse' works" in shown
+    assert [line.split(maxsplit=1) for line in shown.splitlines() if line.startswith("  ") and "tap" not in line] == [
         ["incidents", "1,234"],
         ["severities", "1"],
         ["alerts", "2 or more"],
         ["workflows", "workflows.view"],
     ]
-    assert "These are empty: users." in said
-    assert f"tap-incident --config '{path}' --discover > catalog.json" in said
-    assert json.loads(path.read_text()) == {"api_key": KEY, "endpoint": server.url}, "where it was accepted"
+    assert "These are empty: users." in shown
+    assert f"tap-incident --config '{path}' --discover > catalog.json" in shown
+    assert json.loads(path.read_text()) == {"api_key": KEY, "endpoint": server.url}, (
+        "the endpoint that accepted the key"
+    )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
-    assert terminal.hidden == [KEY]
-    assert sum("/v2/incidents?" in line for line in server.lines()) == 1, "a large list is asked once"
+    assert terminal.secrets == [KEY]
+    assert sum("/v2/incidents?" in line for line in server.lines()) == 1, "one request for each list"
 
 
-def test_a_wrong_key_is_asked_for_again(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
+def test_asks_again_after_a_wrong_key(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
     server.add(answer({"errors": [{"message": "no such token"}]}, 401))
     terminal.keys = ["inc_wrong_key", "with a space", KEY]
-    said = terminal.init(tmp_path / "c.json", endpoint=server.url)
-    assert "incident.io does not accept the API key: no such token" in said
-    assert "api_key holds a space" in said
+    shown = terminal.init(tmp_path / "c.json", endpoint=server.url)
+    assert "incident.io does not accept the API key: no such token" in shown
+    assert "api_key has a space" in shown
     assert json.loads((tmp_path / "c.json").read_text())["api_key"] == KEY
 
 
-def test_a_key_that_is_none_is_told_before_anything_is_asked(
-    terminal: Terminal, server: ScriptedServer, tmp_path: Path
-) -> None:
+def test_rejects_an_invalid_key_without_a_request(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
     terminal.keys = ["", KEY]
-    said = terminal.init(tmp_path / "c.json", endpoint=server.url)
-    assert "api_key is empty" in said
-    assert said.count("Asking what it can read") == 1
+    shown = terminal.init(tmp_path / "c.json", endpoint=server.url)
+    assert "api_key is empty" in shown
+    assert shown.count("Checking what the key can read") == 1
 
 
-def test_three_wrong_keys_are_the_end(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
+def test_ends_after_three_wrong_keys(terminal: Terminal, server: ScriptedServer, tmp_path: Path) -> None:
     terminal.keys = ["", "a b", "\n", KEY]
-    with pytest.raises(ConfigError, match=r"no key was accepted in 3 tries, nothing was written\. Run --init again"):
+    with pytest.raises(InputError, match=r"no key was accepted in 3 tries, nothing was written\. Run --init again"):
         terminal.init(tmp_path / "c.json", endpoint=server.url)
     assert list(tmp_path.iterdir()) == []
     assert server.requests == []
 
 
-def test_a_file_that_is_there_keeps_its_other_settings(
+def test_keeps_the_other_settings_of_an_existing_file(
     terminal: Terminal, server: ScriptedServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "c.json"
@@ -131,8 +136,8 @@ def test_a_file_that_is_there_keeps_its_other_settings(
     path.chmod(0o644)
     (tmp_path / "link.json").symlink_to(path)
     terminal.keys, terminal.answers = [KEY], ["y"]
-    said = terminal.init(tmp_path / "link.json", endpoint="http://127.0.0.1:1")
-    assert "link.json is there already. Replace the key in it" in said
+    shown = terminal.init(tmp_path / "link.json", endpoint="http://127.0.0.1:1")
+    assert "link.json exists. Replace the key in it" in shown
     assert json.loads(path.read_text()) == {
         "api_key": KEY,
         "endpoint": server.url,
@@ -143,51 +148,47 @@ def test_a_file_that_is_there_keeps_its_other_settings(
     assert (tmp_path / "link.json").is_symlink()
 
 
-@pytest.mark.parametrize("said", ["Y", " yes", "YES"])
-def test_a_yes_may_be_written_out(terminal: Terminal, server: ScriptedServer, tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("reply", ["Y", " yes", "YES"])
+def test_accepts_a_yes_in_other_forms(terminal: Terminal, server: ScriptedServer, tmp_path: Path, reply: str) -> None:
     path = tmp_path / "c.json"
     path.write_text('{"api_key": "old"}')
-    terminal.keys, terminal.answers = [KEY], [said]
+    terminal.keys, terminal.answers = [KEY], [reply]
     terminal.init(path, endpoint=server.url)
     assert json.loads(path.read_text())["api_key"] == KEY
 
 
-@pytest.mark.parametrize("said", ["", "n", "no", "yes please"])
-def test_a_file_that_is_there_is_left_alone_unless_told_otherwise(
-    terminal: Terminal, tmp_path: Path, said: str
-) -> None:
+@pytest.mark.parametrize("reply", ["", "n", "no", "yes please"])
+def test_does_not_change_an_existing_file_without_a_yes(terminal: Terminal, tmp_path: Path, reply: str) -> None:
     path = tmp_path / "c.json"
     path.write_text('{"api_key": "old"}')
-    terminal.answers = [said]
-    with pytest.raises(ConfigError, match=r"left as it is\. Name another file with --config"):
+    terminal.answers = [reply]
+    with pytest.raises(InputError, match=r"was not changed\. Name another file with --config"):
         terminal.init(path)
     assert path.read_text() == '{"api_key": "old"}'
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "text"),
     [
         ("missing/c.json", "no file can be written in .*missing. Name another one with --config"),
         (".", "can't be read: Is a directory"),
         ("text.json", "is not JSON"),
     ],
 )
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(
-    terminal: Terminal, tmp_path: Path, name: str, said: str
-) -> None:
+def test_reports_an_unusable_file_before_any_question(terminal: Terminal, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "text.json").write_text("no JSON")
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(InputError, match=text):
         terminal.init(tmp_path / name)
-    assert terminal.said == []
+    assert terminal.shown == []
 
 
-def test_settings_that_cannot_be_used_are_told_before_the_key_is_asked_for(terminal: Terminal, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="endpoint must be a URL"):
+def test_reports_unusable_settings_before_it_asks_for_the_key(terminal: Terminal, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="endpoint must be a URL"):
         terminal.init(tmp_path / "c.json", endpoint="nowhere")
-    assert terminal.said == []
+    assert terminal.shown == []
 
 
-def test_an_api_that_does_not_answer_ends_it(terminal: Terminal, tmp_path: Path) -> None:
+def test_ends_if_the_api_does_not_answer(terminal: Terminal, tmp_path: Path) -> None:
     terminal.keys = [KEY, KEY]
     with pytest.raises(
         ApiError, match=r"127\.0\.0\.1:1 does not answer: .* Check the network and the setting endpoint"
@@ -197,14 +198,14 @@ def test_an_api_that_does_not_answer_ends_it(terminal: Terminal, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_end_of_the_input_writes_nothing(terminal: Terminal, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing was written\. Run it again when you have one"):
+def test_writes_nothing_at_the_end_of_the_input(terminal: Terminal, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing was written\. Run it again when you have one"):
         terminal.init(tmp_path / "c.json")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_terminal_it_says_what_to_do_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_the_alternatives_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
-    said: Callable[[str], None] = pytest.fail
-    with pytest.raises(ConfigError, match=r"it needs a terminal\. Without one, set INCIDENT_API_KEY"):
-        init(str(tmp_path / "c.json"), {}, said, said)
+    show: Callable[[str], None] = pytest.fail
+    with pytest.raises(InputError, match=r"and needs a terminal\. Without one, set INCIDENT_API_KEY"):
+        init(str(tmp_path / "c.json"), {}, show, show)

@@ -1,0 +1,209 @@
+"""Runs one command that needs the API; maps errors to messages and exit codes."""
+
+import argparse
+import logging
+import os
+import signal
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
+from types import FrameType
+from typing import Any, NoReturn
+
+import orjson
+from airbyte_cdk.models import AirbyteMessage, FailureType, Status, TraceType, Type
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_incident import config, display, init, stderr
+from source_incident.api import ApiError
+from source_incident.batches import RecordBatch
+from source_incident.cancellation import CancellationToken
+from source_incident.errors import InputError
+from source_incident.files import read_json
+from source_incident.output import Output
+from source_incident.protocol import NO_CURSOR_STATE
+from source_incident.singer import SavedState, Selection, SingerMessages, read_catalog, read_state, singer_catalog
+from source_incident.source import SourceIncident
+from source_incident.survey import check_key
+from source_incident.sync import Interrupted
+
+RUN_FAILED, INPUT_ERROR = 1, 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a command.
+
+    Args:
+        args: what `cli.parse` returned; the command is init, check, discover or read.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        OSError: stdout can't be written to.
+    """
+    try:
+        return _App(args).run()
+    finally:
+        display.restore_terminal()
+
+
+class _App:
+    """One command."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._output = Output(singer=args.singer, debug=args.debug)
+        self._logger = self._output.logger
+        self._cancellation = CancellationToken()
+        self._signal: int | None = None
+
+    def run(self) -> int:
+        try:
+            code = self._run_command()
+        except KeyboardInterrupt:
+            self._signal = signal.SIGINT
+            code = 128 + self._signal
+        except OSError:
+            raise
+        except Exception as error:
+            code = self._report(error)
+        self._output.flush()
+        if self._signal:
+            # Requests in progress can take until their timeout. Nothing waits for their answers.
+            _exit_now(code)
+        return code
+
+    def _run_command(self) -> int:
+        command = self._args.command
+        settings = config.load("ENV" if command == "init" else self._args.config)
+        self._output.add_secret(settings.get("api_key"))
+        for warning in config.unknown_settings(settings):
+            self._logger.warning(warning)
+        match command:
+            case "init":
+                self._init(settings)
+            case "check":
+                return self._check(settings)
+            case "discover":
+                self._discover(settings)
+            case "read":
+                self._read(settings)
+        return 0
+
+    def _report(self, error: Exception) -> int:
+        """Report why the command failed, and return the exit code."""
+        match error:
+            case InputError():
+                self._output.report_failure(str(error), FailureType.config_error)
+                return INPUT_ERROR
+            case Interrupted():
+                return 128 + (self._signal or signal.SIGTERM)
+            case AirbyteTracedException():
+                self._output.report_failure(str(error.message), error.failure_type)
+            case ApiError():
+                self._output.report_failure(str(error))
+            case _:
+                self._logger.debug("unexpected error", exc_info=error)
+                self._output.report_failure(f"the connector failed, please report it: {type(error).__name__}: {error}")
+        return RUN_FAILED
+
+    def _init(self, settings: Mapping[str, Any]) -> None:
+        def write_line(text: str) -> None:
+            stderr.write_line(self._output.redact(text))
+
+        init.init(self._args.config or init.DEFAULT_FILE, settings, write_line, self._output.add_secret)
+
+    def _check(self, settings: Mapping[str, Any]) -> int:
+        status = check_key(self._logger, settings)
+        if not self._args.singer:
+            self._output.write_message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
+            return 0
+        if status.status == Status.FAILED:
+            self._output.report_failure(str(status.message))
+            return RUN_FAILED
+        self._logger.info("The key works")
+        return 0
+
+    def _discover(self, settings: Mapping[str, Any]) -> None:
+        source = SourceIncident()
+        catalog = source.discover(self._logger, settings)
+        if self._args.singer:
+            document = singer_catalog(catalog, source.off_by_default())
+            self._output.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        else:
+            self._output.write_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+
+    def _read(self, settings: Mapping[str, Any]) -> None:
+        source = SourceIncident()
+        selection = self._select(source, settings)
+        for warning in selection.warnings:
+            self._logger.warning(warning)
+        cursors = source.bookmark_keys(settings)
+        state = read_state(read_json(self._args.state, "state") if self._args.state else None, cursors)
+        self._warn_of_unused_state(state, cursors, source.names())
+        catalog = selection.catalog
+        # An interrupted run continues with the stream that it was reading.
+        catalog.streams.sort(key=lambda item: item.stream.name != state.currently_syncing)
+
+        optional = {item.stream.name for item in catalog.streams} - selection.chosen
+        source = SourceIncident(optional, self._show(), self._cancellation)
+        self._cancel_on_signals()
+        messages = source.read_in_batches(self._logger, settings, catalog, state.messages())
+        if self._args.singer:
+            adapter = SingerMessages(catalog, selection.schemas, state, cursors)
+            for line in adapter.lines(self._log_errors(messages)):
+                self._output.write(line)
+        else:
+            for message in messages:
+                self._output.write_message(message)
+
+    def _select(self, source: SourceIncident, settings: Mapping[str, Any]) -> Selection:
+        """Read the catalog file; without one, select all default streams."""
+        if self._args.catalog:
+            document = read_json(self._args.catalog, "catalog")
+            return read_catalog(document, source.discover(self._logger, settings))
+        catalog = source.default_catalog(settings)
+        return Selection(catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams})
+
+    def _warn_of_unused_state(self, state: SavedState, cursors: Mapping[str, str], names: Collection[str]) -> None:
+        for name, stream_state in state.streams.items():
+            if name not in names:
+                self._logger.warning("state: there is no stream %r, its state is not used. Remove it", name)
+            elif name not in cursors and stream_state and stream_state != NO_CURSOR_STATE:
+                self._logger.warning("state: %r is read in full, its state is not used. Remove it", name)
+
+    def _log_errors(self, messages: Iterable[AirbyteMessage | RecordBatch]) -> Iterator[AirbyteMessage | RecordBatch]:
+        """Log the errors among the messages, because Singer has no message for them, and pass the others on."""
+        for message in messages:
+            trace = message.trace if isinstance(message, AirbyteMessage) else None
+            if trace and trace.type == TraceType.ERROR and trace.error:
+                self._logger.error(trace.error.message)
+            else:
+                yield message
+
+    def _show(self) -> display.Show:
+        """Choose how to show progress: live if only stderr is a terminal, otherwise in the log."""
+        if self._args.no_progress:
+            return display.no_display
+        if os.isatty(2) and not self._output.stdout_is_terminal and os.environ.get("TERM", "dumb") != "dumb":
+            logging.getLogger("airbyte.incident.metrics").setLevel(logging.WARNING)
+            # In Singer mode the log is on the terminal too, and its last line has the totals.
+            return partial(display.live, keep_totals=not self._args.singer)
+        return partial(display.log_lines, logger=self._logger)
+
+    def _cancel_on_signals(self) -> None:
+        def cancel(number: int, _frame: FrameType | None) -> None:
+            if self._signal:
+                _exit_now(128 + number)  # the second signal
+            self._signal = number
+            self._cancellation.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # nohup, and shells without job control, start a program with some signals ignored.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, cancel)
+
+
+def _exit_now(code: int) -> NoReturn:
+    display.restore_terminal()
+    os._exit(code)
