@@ -1,4 +1,4 @@
-"""Records on their way out, a page's at a time: what would be done for each record is done once."""
+"""Pages of records as RECORD lines. What is the same for all records of a page is done once per page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,16 @@ from typing import Any
 import orjson
 from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
+# Marks where the record goes in an envelope.
+RECORD_PLACEHOLDER = "\0record\0"
+
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """Records of one stream, one after the other.
+    """Consecutive records of one stream.
 
     Attributes:
-        emitted_at: when they were handed out, in milliseconds since 1970.
+        emitted_at: when the records were emitted, in milliseconds since 1970.
     """
 
     stream: str
@@ -21,7 +24,7 @@ class RecordBatch:
     emitted_at: int
 
     def messages(self) -> Iterator[AirbyteMessage]:
-        """Each record as a message of the Airbyte protocol."""
+        """Yield an Airbyte message per record."""
         for record in self.records:
             yield AirbyteMessage(
                 type=Type.RECORD,
@@ -29,23 +32,22 @@ class RecordBatch:
             )
 
     def lines(self) -> bytes:
-        """The messages' lines. The CDK's serializer would leave out the fields that are null; here they stay."""
+        """Return an Airbyte RECORD line per record. Null fields are kept; the CDK's serializer would drop them."""
         return json_lines(
-            {"type": "RECORD", "record": {"stream": self.stream, "data": RECORD, "emitted_at": self.emitted_at}},
+            {
+                "type": "RECORD",
+                "record": {"stream": self.stream, "data": RECORD_PLACEHOLDER, "emitted_at": self.emitted_at},
+            },
             self.records,
         )
 
 
-# Stands in an envelope where the record goes.
-RECORD = "\0record\0"
-
-
 def json_lines(envelope: dict[str, Any], records: list[dict[str, Any]]) -> bytes:
-    """A line of JSON for each record, with its line break.
+    """Return a line of JSON per record, each with its line break.
 
     Args:
-        envelope: what is around each record, which has `RECORD` in the record's place.
+        envelope: the object around each record, with `RECORD_PLACEHOLDER` in place of the record.
     """
-    before, after = orjson.dumps(envelope, option=orjson.OPT_APPEND_NEWLINE).split(orjson.dumps(RECORD))
+    before, after = orjson.dumps(envelope, option=orjson.OPT_APPEND_NEWLINE).split(orjson.dumps(RECORD_PLACEHOLDER))
     dumps = orjson.dumps
     return b"".join([before + dumps(record) + after for record in records])

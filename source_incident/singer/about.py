@@ -1,23 +1,23 @@
-"""`--about`: what Meltano and the Singer SDK's tools read of a tap."""
+"""`--about`: the description of the tap that Meltano and the Singer SDK's tools read."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 CAPABILITIES = ("about", "catalog", "discover", "properties", "state", "test")
-# JSON Schema keywords of the Airbyte UI that mean nothing to Singer's tools.
+# JSON Schema keywords that only the Airbyte UI uses.
 AIRBYTE_KEYWORDS = frozenset({"order", "airbyte_secret", "pattern_descriptor"})
 
 
 def about(name: str, description: str, version: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The tap described in the form of the Singer SDK's `--about --format=json`.
+    """Describe the tap in the format of the Singer SDK's `--about --format=json`.
 
     Args:
-        settings: the JSON Schema of the settings, as the Airbyte spec has it.
+        settings: the JSON Schema of the settings, as in the Airbyte spec.
     """
     properties = {}
     for key, schema in settings["properties"].items():
-        properties[key] = {word: value for word, value in schema.items() if word not in AIRBYTE_KEYWORDS}
+        properties[key] = {keyword: value for keyword, value in schema.items() if keyword not in AIRBYTE_KEYWORDS}
         if schema.get("airbyte_secret"):
             properties[key]["secret"] = True
     return {
@@ -35,19 +35,19 @@ def about(name: str, description: str, version: str, settings: Mapping[str, Any]
     }
 
 
-def about_markdown(described: Mapping[str, Any]) -> str:
-    """The same as a page of Markdown."""
-    settings = described["settings"]
+def about_markdown(description: Mapping[str, Any]) -> str:
+    """Format the result of `about` as a Markdown page."""
+    settings = description["settings"]
     lines = [
-        f"# `{described['name']}`",
+        f"# `{description['name']}`",
         "",
-        described["description"],
+        description["description"],
         "",
-        f"Version {described['version']}",
+        f"Version {description['version']}",
         "",
         "## Capabilities",
         "",
-        *(f"* `{capability}`" for capability in described["capabilities"]),
+        *(f"* `{capability}`" for capability in description["capabilities"]),
         "",
         "## Settings",
         "",

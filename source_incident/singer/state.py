@@ -1,6 +1,6 @@
-"""State: Airbyte's per-stream messages to Singer's bookmarks and back.
+"""Converts states between the Airbyte protocol and Singer.
 
-A bookmark is the stream's Airbyte state, with its cursor under the names that Singer's tools look for:
+A Singer bookmark is the stream's Airbyte state, with the cursor under the names that Singer's tools expect:
 `replication_key` and `replication_key_value`.
 """
 
@@ -17,146 +17,139 @@ from airbyte_cdk.models import (
     StreamDescriptor,
 )
 
+from source_incident.errors import InputError
+
 logger = logging.getLogger("airbyte.incident.singer")
 
-KEY, VALUE = "replication_key", "replication_key_value"
-# A state that has these names itself is kept whole under this one.
-WHOLE = "airbyte_state"
-# What taps of the Singer SDK keep beside a bookmark; it means nothing to another tap.
-SDK_NOTES = frozenset({"starting_replication_value", "replication_key_signpost", "progress_markers"})
+REPLICATION_KEY, REPLICATION_KEY_VALUE = "replication_key", "replication_key_value"
+# Holds a state that uses one of the reserved names itself.
+AIRBYTE_STATE = "airbyte_state"
+# What taps made with the Singer SDK store beside a bookmark. It means nothing to another tap.
+SDK_KEYS = frozenset({"starting_replication_value", "replication_key_signpost", "progress_markers"})
+RESERVED = SDK_KEYS | {REPLICATION_KEY, REPLICATION_KEY_VALUE, AIRBYTE_STATE}
 
-
-class StateFormatError(ValueError):
-    """A state that can't be used. The message is one line: what is wrong, where, what to do."""
+START_OVER = "Start without the state, or with an older one"
+REMOVE_STREAM = "Remove it from the state to read the stream from the start"
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state as it was given, in the Airbyte protocol's terms.
+    """A state that the user gave, in terms of the Airbyte protocol.
 
     Attributes:
-        streams: each stream's state.
-        currently_syncing: the stream that was being read when it was written, where it says so.
+        streams: the state of each stream, by name.
+        currently_syncing: the stream that the earlier run was reading when it wrote the state, if the state has it.
     """
 
     streams: Mapping[str, Mapping[str, Any]]
     currently_syncing: str | None = None
 
     def messages(self) -> list[AirbyteStateMessage]:
-        """The state as the Airbyte protocol's messages."""
+        """Return an Airbyte state message per stream."""
         return [
             AirbyteStateMessage(
                 type=AirbyteStateType.STREAM,
                 stream=AirbyteStreamState(
                     stream_descriptor=StreamDescriptor(name=name),
-                    stream_state=AirbyteStateBlob(dict(state)),
+                    stream_state=AirbyteStateBlob(dict(stream_state)),
                 ),
             )
-            for name, state in self.streams.items()
+            for name, stream_state in self.streams.items()
         ]
 
 
-def read_state(document: Any, cursors: Mapping[str, str]) -> SavedState:
-    """Reads a state file of either format, told apart by its shape.
+def read_state(document: Any, replication_keys: Mapping[str, str]) -> SavedState:
+    """Read a state of either format. The format is recognized by its structure.
 
     Args:
-        document: Singer's state, the STATE message around it included; or Airbyte's list of state messages, or one.
-        cursors: by stream, the cursor's name in its state: for a bookmark that has only the cursor's value.
+        document: a Singer state, with or without the STATE message around it; or one Airbyte state message, or a list
+            of them.
+        replication_keys: by stream, the name of the cursor in its state. A bookmark can lack it.
 
     Raises:
-        StateFormatError: it is none of these.
+        InputError: the document is none of these.
     """
     if isinstance(document, Mapping):
-        document = document.get("singer_state", document)  # as Meltano keeps it
+        document = document.get("singer_state", document)  # Meltano's format
     if isinstance(document, Mapping) and document.get("type") == "STATE" and "value" in document:
         document = document["value"]
     if document is None or document == {} or document == []:
         return SavedState({})
     if isinstance(document, Mapping) and "bookmarks" in document:
-        return _from_singer(document, cursors)
+        return _from_singer(document, replication_keys)
     messages = document if isinstance(document, list) else [document]
     return SavedState(dict(_from_airbyte(message) for message in messages))
 
 
-def singer_state(state: SavedState, cursors: Mapping[str, str]) -> dict[str, Any]:
-    """The Singer state of a state.
+def singer_state(state: SavedState, replication_keys: Mapping[str, str]) -> dict[str, Any]:
+    """Convert a state to the value of a Singer STATE message.
 
     Args:
-        cursors: by stream, the cursor's name in its state.
+        replication_keys: by stream, the name of the cursor in its state.
     """
-    result: dict[str, Any] = {
-        "bookmarks": {name: bookmark(of_stream, cursors.get(name)) for name, of_stream in state.streams.items()}
-    }
+    bookmarks = {name: _bookmark(stream, replication_keys.get(name)) for name, stream in state.streams.items()}
+    value: dict[str, Any] = {"bookmarks": bookmarks}
     if state.currently_syncing is not None:
-        result["currently_syncing"] = state.currently_syncing
-    return result
+        value["currently_syncing"] = state.currently_syncing
+    return value
 
 
-def bookmark(state: Mapping[str, Any], cursor: str | None) -> dict[str, Any]:
-    """A stream's Singer bookmark."""
-    if state.keys() & {KEY, VALUE, WHOLE, *SDK_NOTES}:
-        return {WHOLE: dict(state)}
-    if cursor is None or state.get(cursor) is None:
+def _bookmark(state: Mapping[str, Any], replication_key: str | None) -> dict[str, Any]:
+    if state.keys() & RESERVED:
+        return {AIRBYTE_STATE: dict(state)}
+    if replication_key is None or state.get(replication_key) is None:
         return dict(state)
-    rest = {key: value for key, value in state.items() if key != cursor}
-    return {KEY: cursor, VALUE: state[cursor], **rest}
+    rest = {key: value for key, value in state.items() if key != replication_key}
+    return {REPLICATION_KEY: replication_key, REPLICATION_KEY_VALUE: state[replication_key], **rest}
 
 
-def _from_singer(document: Mapping[str, Any], cursors: Mapping[str, str]) -> SavedState:
+def _from_singer(document: Mapping[str, Any], replication_keys: Mapping[str, str]) -> SavedState:
     bookmarks = document["bookmarks"]
     if not isinstance(bookmarks, Mapping):
-        raise StateFormatError("state: bookmarks is not an object. Start without the state, or with an older one")
-    syncing = document.get("currently_syncing")
+        raise InputError("state", "bookmarks is not an object", START_OVER)
+    currently_syncing = document.get("currently_syncing")
     return SavedState(
-        {name: _unbookmarked(name, value, cursors.get(name)) for name, value in bookmarks.items()},
-        syncing if isinstance(syncing, str) else None,
+        {name: _from_bookmark(name, bookmark, replication_keys.get(name)) for name, bookmark in bookmarks.items()},
+        currently_syncing if isinstance(currently_syncing, str) else None,
     )
 
 
-def _unbookmarked(stream: str, value: Any, cursor: str | None) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise StateFormatError(
-            f"state: the bookmark of the stream {stream!r} is not an object. Take it out of the state to read the "
-            "stream from the start"
-        )
-    if WHOLE in value:
-        whole = value[WHOLE]
-        if not isinstance(whole, Mapping):
-            raise StateFormatError(
-                f"state: {WHOLE} of the stream {stream!r} is not an object. Take it out of the state"
+def _from_bookmark(stream: str, bookmark: Any, replication_key: str | None) -> Mapping[str, Any]:
+    if not isinstance(bookmark, Mapping):
+        raise InputError("state", f"the bookmark of the stream {stream!r} is not an object", REMOVE_STREAM)
+    if AIRBYTE_STATE in bookmark:
+        airbyte_state = bookmark[AIRBYTE_STATE]
+        if not isinstance(airbyte_state, Mapping):
+            raise InputError("state", f"{AIRBYTE_STATE} of the stream {stream!r} is not an object", REMOVE_STREAM)
+        return airbyte_state
+    rest = {key: value for key, value in bookmark.items() if key not in RESERVED}
+    if bookmark.get(REPLICATION_KEY_VALUE) is None:
+        if REPLICATION_KEY_VALUE in bookmark and not rest:
+            logger.warning(
+                "state: the bookmark of the stream %r has no value. The stream is read from the start", stream
             )
-        return whole
-    rest = {key: item for key, item in value.items() if key not in {KEY, VALUE, *SDK_NOTES}}
-    if value.get(VALUE) is None:
-        if VALUE in value and not rest:
-            logger.warning("state: the bookmark of %r has no value, the stream is read from the start", stream)
         return rest
-    key = value.get(KEY) or cursor
+    key = bookmark.get(REPLICATION_KEY) or replication_key
     if not isinstance(key, str):
-        raise StateFormatError(
-            f"state: the bookmark of the stream {stream!r} has a {VALUE}, but the stream has no replication key. Take "
-            "it out of the state"
-        )
-    return {key: value[VALUE], **rest}
+        problem = f"the bookmark of the stream {stream!r} has a {REPLICATION_KEY_VALUE} but no valid {REPLICATION_KEY}"
+        raise InputError("state", problem, REMOVE_STREAM)
+    return {key: bookmark[REPLICATION_KEY_VALUE], **rest}
 
 
 def _from_airbyte(message: Any) -> tuple[str, Mapping[str, Any]]:
     if isinstance(message, Mapping) and isinstance(message.get("state"), Mapping):
         message = message["state"]
     if not isinstance(message, Mapping) or message.get("type") not in ("STREAM", None) or "stream" not in message:
-        raise StateFormatError(
-            'state: it is neither a Singer state ({"bookmarks": ...}) nor a list of Airbyte state messages of the type '
-            "STREAM. Start without the state, or with an older one"
+        problem = (
+            'it is neither a Singer state ({"bookmarks": ...}) nor a list of Airbyte state messages of the type STREAM'
         )
+        raise InputError("state", problem, START_OVER)
     stream = message["stream"]
     descriptor = stream.get("stream_descriptor") if isinstance(stream, Mapping) else None
     name = descriptor.get("name") if isinstance(descriptor, Mapping) else None
     if not isinstance(name, str):
-        raise StateFormatError("state: a message has no stream_descriptor.name. Start without the state")
-    of_stream = stream.get("stream_state")
-    if of_stream is not None and not isinstance(of_stream, Mapping):
-        raise StateFormatError(
-            f"state: the state of the stream {name!r} is not an object. Take it out of the state to read the stream "
-            "from the start"
-        )
-    return name, of_stream or {}
+        raise InputError("state", "a message has no stream_descriptor.name", START_OVER)
+    stream_state = stream.get("stream_state")
+    if stream_state is not None and not isinstance(stream_state, Mapping):
+        raise InputError("state", f"the state of the stream {name!r} is not an object", REMOVE_STREAM)
+    return name, stream_state or {}

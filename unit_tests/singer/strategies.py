@@ -1,4 +1,4 @@
-"""Arbitrary documents for the adapter: JSON, catalogs and states of both formats."""
+"""Hypothesis strategies: arbitrary JSON, schemas and catalogs."""
 
 from typing import Any
 
@@ -23,21 +23,21 @@ scalars = (
 )
 json_values = st.recursive(
     scalars,
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(text, below, max_size=3),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(text, children, max_size=3),
     max_leaves=12,
 )
 json_objects = st.dictionaries(text, json_values, max_size=4)
 
-columns = st.recursive(
+column_schemas = st.recursive(
     st.fixed_dictionaries({"type": st.sampled_from([["null", "string"], "string", ["null", "integer"]])}),
-    lambda below: (
+    lambda children: (
         st.fixed_dictionaries(
             {
                 "type": st.just(["null", "object"]),
-                "properties": st.dictionaries(names, below, min_size=1, max_size=3),
+                "properties": st.dictionaries(names, children, min_size=1, max_size=3),
             }
         )
-        | st.fixed_dictionaries({"type": st.just(["null", "array"]), "items": below})
+        | st.fixed_dictionaries({"type": st.just(["null", "array"]), "items": children})
     ),
     max_leaves=8,
 )
@@ -45,7 +45,7 @@ columns = st.recursive(
 
 @st.composite
 def schemas(draw: st.DrawFn, keys: list[str]) -> dict[str, Any]:
-    properties = draw(st.dictionaries(names, columns, max_size=4))
+    properties = draw(st.dictionaries(names, column_schemas, max_size=4))
     properties |= {key: {"type": "string"} for key in keys}
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     if draw(st.booleans()):
@@ -54,11 +54,11 @@ def schemas(draw: st.DrawFn, keys: list[str]) -> dict[str, Any]:
 
 
 @st.composite
-def airbyte_streams(draw: st.DrawFn, name: str | None = None) -> AirbyteStream:
+def airbyte_streams(draw: st.DrawFn, name: str) -> AirbyteStream:
     primary_key = draw(st.none() | st.lists(st.lists(names, min_size=1, max_size=2), max_size=2))
     keys = [path[0] for path in primary_key or []]
     return AirbyteStream(
-        name=draw(names) if name is None else name,
+        name=name,
         json_schema=draw(schemas(keys)),
         supported_sync_modes=draw(st.lists(st.sampled_from(SyncMode), min_size=1, unique=True)),
         source_defined_cursor=draw(st.none() | st.booleans()),
@@ -72,11 +72,11 @@ def airbyte_streams(draw: st.DrawFn, name: str | None = None) -> AirbyteStream:
 
 @st.composite
 def discovered_catalogs(draw: st.DrawFn) -> AirbyteCatalog:
-    found = draw(st.lists(names, min_size=1, max_size=4, unique=True))
-    return AirbyteCatalog(streams=[draw(airbyte_streams(name)) for name in found])
+    stream_names = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    return AirbyteCatalog(streams=[draw(airbyte_streams(name)) for name in stream_names])
 
 
-numbers = st.none() | st.integers(0, 2**31)
+identifiers = st.none() | st.integers(0, 2**31)
 
 
 @st.composite
@@ -91,9 +91,9 @@ def configured_catalogs(draw: st.DrawFn) -> ConfiguredAirbyteCatalog:
                 cursor_field=draw(st.none() | st.lists(names, max_size=2)),
                 destination_object_name=draw(st.none() | text),
                 primary_key=draw(st.none() | st.lists(st.lists(names, min_size=1, max_size=2), max_size=2)),
-                generation_id=draw(numbers),
-                minimum_generation_id=draw(numbers),
-                sync_id=draw(numbers),
+                generation_id=draw(identifiers),
+                minimum_generation_id=draw(identifiers),
+                sync_id=draw(identifiers),
                 include_files=draw(st.none() | st.booleans()),
             )
             for stream in catalog.streams

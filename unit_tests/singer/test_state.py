@@ -1,4 +1,4 @@
-"""State: bookmarks to Airbyte's messages and back without loss, of this tap and of others."""
+"""Conversion of states between the Airbyte protocol and Singer."""
 
 import json
 from typing import Any
@@ -8,14 +8,15 @@ from airbyte_cdk.models import AirbyteStateMessageSerializer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from source_incident.singer import SavedState, StateFormatError, read_state, singer_state
+from source_incident.errors import InputError
+from source_incident.singer.state import SavedState, read_state, singer_state
 from unit_tests.singer.strategies import json_objects, json_values, text
 
-CURSORS = {"incidents": "updated_at", "incident_updates": "created_at"}
+REPLICATION_KEYS = {"incidents": "updated_at", "incident_updates": "created_at"}
 RESUME = {"after": "01H", "since": "2025-12-31", "began": "2026-01-02T00:00:00.000Z"}
-WHOLE = {"updated_at": "2026-01-01T00:00:00.000Z", "resume": RESUME}
+STREAM_STATE = {"updated_at": "2026-01-01T00:00:00.000Z", "resume": RESUME}
 
-special = st.sampled_from(
+reserved_names = st.sampled_from(
     [
         "updated_at",
         "replication_key",
@@ -26,49 +27,49 @@ special = st.sampled_from(
         "replication_key_signpost",
     ]
 )
-blobs = json_objects | st.dictionaries(special | text, json_values, max_size=4)
+stream_states = json_objects | st.dictionaries(reserved_names | text, json_values, max_size=4)
 saved_states = st.builds(
     SavedState,
-    st.dictionaries(st.sampled_from(["incidents", "severities"]) | text, blobs, max_size=3),
+    st.dictionaries(st.sampled_from(["incidents", "severities"]) | text, stream_states, max_size=3),
     st.none() | text,
 )
-cursors = st.dictionaries(st.just("incidents") | text, special | text, max_size=3)
+replication_keys = st.dictionaries(st.just("incidents") | text, reserved_names | text, max_size=3)
 
 
-def refused(document: Any) -> str:
-    with pytest.raises(StateFormatError) as caught:
-        read_state(document, CURSORS)
-    message = str(caught.value)
-    assert message.startswith("state: ")
-    assert "\n" not in message
-    return message
+def error_text(document: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        read_state(document, REPLICATION_KEYS)
+    text = str(caught.value)
+    assert text.startswith("state: ")
+    assert caught.value.advice
+    assert "\n" not in text
+    return text
 
 
-@given(saved_states, cursors)
-@example(SavedState({"incidents": {"updated_at": None}}), CURSORS)
-@example(SavedState({"incidents": {"replication_key": "id", "updated_at": 1}}), CURSORS)
-def test_a_state_comes_back_from_singer_as_it_was(state: SavedState, by_stream: dict[str, str]) -> None:
-    written = json.loads(json.dumps(singer_state(state, by_stream)))
-    assert read_state(written, by_stream) == state
+@given(saved_states, replication_keys)
+@example(SavedState({"incidents": {"updated_at": None}}), REPLICATION_KEYS)
+@example(SavedState({"incidents": {"replication_key": "id", "updated_at": 1}}), REPLICATION_KEYS)
+def test_airbyte_to_singer_and_back_loses_nothing(state: SavedState, keys: dict[str, str]) -> None:
+    document = json.loads(json.dumps(singer_state(state, keys)))
+    assert read_state(document, keys) == state
 
 
-@given(saved_states, cursors)
-def test_a_state_comes_back_from_airbyte_as_it_was(state: SavedState, by_stream: dict[str, str]) -> None:
-    dumped = [AirbyteStateMessageSerializer.dump(message) for message in state.messages()]
-    written = json.loads(json.dumps(dumped))
-    assert read_state(written, by_stream).streams == state.streams
+@given(saved_states, replication_keys)
+def test_reads_its_own_airbyte_messages(state: SavedState, keys: dict[str, str]) -> None:
+    messages = [AirbyteStateMessageSerializer.dump(message) for message in state.messages()]
+    assert read_state(json.loads(json.dumps(messages)), keys).streams == state.streams
 
 
-@given(saved_states, cursors)
-def test_a_state_goes_through_both_formats_and_back(state: SavedState, by_stream: dict[str, str]) -> None:
-    singer = singer_state(state, by_stream)
-    airbyte = [AirbyteStateMessageSerializer.dump(item) for item in read_state(singer, by_stream).messages()]
-    back = read_state(airbyte, by_stream)
-    assert singer_state(SavedState(back.streams, state.currently_syncing), by_stream) == singer
+@given(saved_states, replication_keys)
+def test_singer_to_airbyte_and_back_loses_nothing(state: SavedState, keys: dict[str, str]) -> None:
+    document = singer_state(state, keys)
+    messages = [AirbyteStateMessageSerializer.dump(message) for message in read_state(document, keys).messages()]
+    streams = read_state(messages, keys).streams
+    assert singer_state(SavedState(streams, state.currently_syncing), keys) == document
 
 
-def test_a_bookmark_has_the_cursor_under_singers_names_and_the_resume_point_beside_it() -> None:
-    assert singer_state(SavedState({"incidents": WHOLE}, "incidents"), CURSORS) == {
+def test_a_bookmark_has_the_cursor_under_singers_names_beside_the_resume_point() -> None:
+    assert singer_state(SavedState({"incidents": STREAM_STATE}, "incidents"), REPLICATION_KEYS) == {
         "bookmarks": {
             "incidents": {
                 "replication_key": "updated_at",
@@ -80,8 +81,8 @@ def test_a_bookmark_has_the_cursor_under_singers_names_and_the_resume_point_besi
     }
 
 
-def test_nothing_is_syncing_so_nothing_says_so() -> None:
-    assert singer_state(SavedState({}), CURSORS) == {"bookmarks": {}}
+def test_omits_currently_syncing_when_no_stream_is_being_read() -> None:
+    assert singer_state(SavedState({}), REPLICATION_KEYS) == {"bookmarks": {}}
 
 
 @pytest.mark.parametrize(
@@ -97,8 +98,8 @@ def test_nothing_is_syncing_so_nothing_says_so() -> None:
         {"type": "STATE", "value": {"bookmarks": {}}},
     ],
 )
-def test_an_empty_state_is_a_first_sync(document: Any) -> None:
-    assert read_state(document, CURSORS) == SavedState({})
+def test_an_empty_state_starts_a_first_sync(document: Any) -> None:
+    assert read_state(document, REPLICATION_KEYS) == SavedState({})
 
 
 @pytest.mark.parametrize(
@@ -117,15 +118,15 @@ def test_an_empty_state_is_a_first_sync(document: Any) -> None:
         {"updated_at": "2026-01-01"},
     ],
 )
-def test_a_bookmark_of_another_taps_making_works(bookmark: dict[str, Any]) -> None:
-    assert read_state({"bookmarks": {"incidents": bookmark}}, CURSORS).streams == {
+def test_reads_bookmarks_of_other_taps(bookmark: dict[str, Any]) -> None:
+    assert read_state({"bookmarks": {"incidents": bookmark}}, REPLICATION_KEYS).streams == {
         "incidents": {"updated_at": "2026-01-01"}
     }
 
 
 @pytest.mark.parametrize("bookmark", [{}, {"replication_key": "updated_at", "replication_key_value": None}])
-def test_a_bookmark_that_says_nothing_is_a_first_sync(bookmark: dict[str, Any]) -> None:
-    assert read_state({"bookmarks": {"incidents": bookmark}}, CURSORS).streams == {"incidents": {}}
+def test_a_bookmark_without_a_value_starts_a_first_sync(bookmark: dict[str, Any]) -> None:
+    assert read_state({"bookmarks": {"incidents": bookmark}}, REPLICATION_KEYS).streams == {"incidents": {}}
 
 
 @pytest.mark.parametrize(
@@ -137,31 +138,33 @@ def test_a_bookmark_that_says_nothing_is_a_first_sync(bookmark: dict[str, Any]) 
         lambda state: {"singer_state": {"type": "STATE", "value": state}},
     ],
 )
-def test_a_singer_state_is_read_from_what_is_kept_around_it(wrap: Any) -> None:
+def test_reads_a_singer_state_inside_its_message_and_meltanos_document(wrap: Any) -> None:
     state = {"bookmarks": {"incidents": {"updated_at": "2026-01-01"}}, "currently_syncing": "incidents"}
-    assert read_state(wrap(state), CURSORS) == SavedState({"incidents": {"updated_at": "2026-01-01"}}, "incidents")
+    assert read_state(wrap(state), REPLICATION_KEYS) == SavedState(
+        {"incidents": {"updated_at": "2026-01-01"}}, "incidents"
+    )
 
 
-def airbyte(name: Any = "incidents", state: Any = None, **more: Any) -> dict[str, Any]:
+def state_message(name: Any = "incidents", state: Any = None, **more: Any) -> dict[str, Any]:
     return {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": state}, **more}
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        [airbyte(state=WHOLE)],
-        airbyte(state=WHOLE),
-        {"type": "STATE", "state": airbyte(state=WHOLE)},
-        [{"type": "STATE", "state": airbyte(state=WHOLE, sourceStats={"recordCount": 1.0})}],
-        [airbyte(state={}), airbyte(state=WHOLE)],
+        [state_message(state=STREAM_STATE)],
+        state_message(state=STREAM_STATE),
+        {"type": "STATE", "state": state_message(state=STREAM_STATE)},
+        [{"type": "STATE", "state": state_message(state=STREAM_STATE, sourceStats={"recordCount": 1.0})}],
+        [state_message(state={}), state_message(state=STREAM_STATE)],
     ],
 )
-def test_airbyte_states_are_read_one_or_many_message_or_not(document: Any) -> None:
-    assert read_state(document, CURSORS).streams == {"incidents": WHOLE}
+def test_reads_one_airbyte_state_or_several_with_or_without_messages(document: Any) -> None:
+    assert read_state(document, REPLICATION_KEYS).streams == {"incidents": STREAM_STATE}
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "expected"),
     [
         ("state", "neither"),
         (5, "neither"),
@@ -179,38 +182,36 @@ def test_airbyte_states_are_read_one_or_many_message_or_not(document: Any) -> No
         ({"bookmarks": {"incidents": {"airbyte_state": 1}}}, "'incidents'"),
         ({"bookmarks": {"severities": {"replication_key_value": "2026"}}}, "'severities'"),
         ({"bookmarks": {"incidents": {"replication_key": 3, "replication_key_value": "2026"}}}, "'incidents'"),
-        ([airbyte(name=None)], "stream_descriptor.name"),
+        ([state_message(name=None)], "stream_descriptor.name"),
         ([{"type": "STREAM", "stream": None}], "stream_descriptor.name"),
-        ([airbyte(state="2026")], "'incidents'"),
+        ([state_message(state="2026")], "'incidents'"),
     ],
 )
-def test_a_state_that_cannot_be_understood_is_one_clear_line(document: Any, said: str) -> None:
-    assert said in refused(document)
+def test_rejects_an_invalid_state_in_one_line(document: Any, expected: str) -> None:
+    assert expected in error_text(document)
 
 
-fuzzed = json_values | st.dictionaries(
+state_like_values = json_values | st.dictionaries(
     st.sampled_from(["bookmarks", "type", "value", "singer_state", "state", "stream", "currently_syncing"]),
     json_values
     | st.sampled_from(["STATE", "STREAM"])
     | st.dictionaries(
         st.sampled_from(["incidents", "stream_descriptor", "stream_state", "bookmarks", "type", "stream"]),
-        json_values | st.dictionaries(special, json_values, max_size=3),
+        json_values | st.dictionaries(reserved_names, json_values, max_size=3),
         max_size=3,
     ),
     max_size=4,
 )
 
 
-@given(fuzzed | st.lists(fuzzed, max_size=2))
-def test_any_json_is_a_state_or_an_error(document: Any) -> None:
+@given(state_like_values | st.lists(state_like_values, max_size=2))
+def test_any_json_is_read_or_rejected(document: Any) -> None:
     try:
-        state = read_state(document, CURSORS)
-    except StateFormatError as error:
-        said = str(error)
+        state = read_state(document, REPLICATION_KEYS)
+    except InputError as error:
+        assert str(error).startswith("state: ")
+        assert "\n" not in str(error)
     else:
-        said = "state: "
-        assert all(isinstance(blob, dict) for blob in state.streams.values())
-        json.dumps(singer_state(state, CURSORS))
+        assert all(isinstance(stream_state, dict) for stream_state in state.streams.values())
+        json.dumps(singer_state(state, REPLICATION_KEYS))
         assert len(state.messages()) == len(state.streams)
-    assert said.startswith("state: ")
-    assert "\n" not in said
