@@ -21,7 +21,10 @@ from source_incident.errors import InputError
 from source_incident.files import read_json
 from source_incident.output import Output
 from source_incident.protocol import NO_CURSOR_STATE
-from source_incident.singer import SavedState, Selection, SingerMessages, read_catalog, read_state, singer_catalog
+from source_incident.singer.catalog import singer_catalog
+from source_incident.singer.messages import SingerMessages
+from source_incident.singer.selection import Selection, read_catalog
+from source_incident.singer.state import SavedState, read_state
 from source_incident.source import SourceIncident
 from source_incident.survey import check_key
 from source_incident.sync import Interrupted
@@ -128,7 +131,7 @@ class _App:
         source = SourceIncident()
         catalog = source.discover(self._logger, settings)
         if self._args.singer:
-            document = singer_catalog(catalog, source.off_by_default())
+            document = singer_catalog(catalog, source.deselected_by_default())
             self._output.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         else:
             self._output.write_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
@@ -140,7 +143,7 @@ class _App:
             self._logger.warning(warning)
         cursors = source.bookmark_keys(settings)
         state = read_state(read_json(self._args.state, "state") if self._args.state else None, cursors)
-        self._warn_of_unused_state(state, cursors, source.names())
+        self._warn_of_unused_state(state, cursors, source.stream_names())
         catalog = selection.catalog
         # An interrupted run continues with the stream that it was reading.
         catalog.streams.sort(key=lambda item: item.stream.name != state.currently_syncing)

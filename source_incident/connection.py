@@ -1,17 +1,20 @@
 """Makes the API client and the streams from a config."""
 
 from source_incident.api import Client
+from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.version import version
 
 
-def make_client(config: Config, retries: int | None = None) -> Client:
+def make_client(config: Config, retries: int | None = None, cancellation: CancellationToken | None = None) -> Client:
     """Make a client.
 
     Args:
-        retries: how often a request is retried; None: `config.max_retries`.
+        config: the settings.
+        retries: how often a request is retried; None: as the config says.
+        cancellation: ends the client's requests.
     """
     return Client(
         endpoint=config.endpoint,
@@ -20,6 +23,7 @@ def make_client(config: Config, retries: int | None = None) -> Client:
         request_timeout=config.request_timeout,
         max_retries=config.max_retries if retries is None else retries,
         connections=config.num_workers,
+        cancellation=cancellation,
     )
 
 

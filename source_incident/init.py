@@ -15,7 +15,7 @@ from source_incident.api import ApiError, AuthenticationError, ForbiddenError
 from source_incident.config import DEFAULT_ENDPOINT, Config
 from source_incident.errors import InputError
 from source_incident.files import read_json_object
-from source_incident.streams.base import Page
+from source_incident.streams.page import Page
 from source_incident.survey import Survey, survey
 
 MAX_TRIES = 3

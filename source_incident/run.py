@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from source_incident import cli, config, stderr
 from source_incident.errors import InputError
-from source_incident.singer import about, about_markdown
+from source_incident.singer.about import about, about_markdown
 from source_incident.version import version
 
 if TYPE_CHECKING:

@@ -12,7 +12,9 @@ from source_incident.api import ApiError, Client, ForbiddenError, NotFoundError,
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.connection import make_client, make_streams
 from source_incident.errors import InputError
-from source_incident.streams.base import ChildStream, IncidentStream, Page
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream
+from source_incident.streams.page import Page
 
 T = TypeVar("T")
 
@@ -99,7 +101,7 @@ def _key_name(client: Client) -> str:
             raise
         raise UnreachableError(client.endpoint, error) from None
     name = identity.get("name") if isinstance(identity, dict) else None
-    return client.scrub(name) if isinstance(name, str) else ""
+    return client.redact(name) if isinstance(name, str) else ""
 
 
 def _forbidden_error(client: Client, path: str) -> ForbiddenError | None:
@@ -143,6 +145,6 @@ def _query_streams(config: Config, client: Client, query: Callable[[IncidentStre
                 results[name] = error
     finally:
         # After Ctrl-C nothing waits for the remaining answers.
-        client.stop()
+        client.cancellation.cancel()
         executor.shutdown(wait=False, cancel_futures=True)
     return results

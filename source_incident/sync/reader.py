@@ -133,6 +133,4 @@ async def with_restarts(
                     status=error.status,
                     request_id=error.request_id,
                 ) from None
-            logger.warning(
-                "%s: the cursor of a page has expired (%s), %s", list_name, error.message, consequence
-            )
+            logger.warning("%s: the cursor of a page has expired (%s), %s", list_name, error.message, consequence)

@@ -105,7 +105,7 @@ class SyncStats:
 
     def rate_limit_remaining(self) -> int | None:
         """Return how many requests the key's rate limit still allows; None: the API has not reported it yet."""
-        return self._client.pace.remaining
+        return self._client.rate_limiter.remaining
 
 
 def _quantity(count: int, singular: str, plural: str | None = None) -> str:
