@@ -9,9 +9,10 @@ from pathlib import Path
 from tools.docs import command_line, settings, streams
 from tools.docs.markdown import insert_tables
 from tools.docs.streams import scopes
-from tools.document import ROOT
 
-__all__ = ["generated_files", "scopes"]
+__all__ = ["ROOT", "generated_files", "scopes"]
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def generated_files() -> dict[Path, str]:

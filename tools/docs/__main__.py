@@ -8,8 +8,7 @@
 import argparse
 import sys
 
-from tools.docs import generated_files
-from tools.document import ROOT
+from tools.docs import ROOT, generated_files
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """docs/cli.md, from the parser of the command line."""
 
+import textwrap
 from collections.abc import Iterator
 
 from source_incident import cli
@@ -73,7 +74,7 @@ Every setting has an environment variable; [settings.md](settings.md) describes 
 def page() -> str:
     """The text of docs/cli.md."""
     return PAGE.format(
-        description=" ".join(cli.DESCRIPTION.split()),
+        description=textwrap.fill(" ".join(cli.DESCRIPTION.split()), 120),
         commands=table(("command", "description"), [(f"`{name}`", text) for name, text in cli.COMMANDS.items()]),
         options=table(("option", "description"), _options()),
         examples="\n\n".join(f"{text}:\n\n```console\n$ {line}\n```" for text, line in cli.EXAMPLES),

@@ -144,7 +144,7 @@ def _section(stream: type[IncidentStream]) -> str:
 def _nested_columns(stream: type[IncidentStream]) -> list[str]:
     by_name = {stream_name(other): other for other in STREAMS}
     return [
-        f"  - `{column}`: records of [`{nested}`](#{nested}), which need {names(scopes(by_name[nested]))}"
+        f"  - `{column}`: [`{nested}`](#{nested}), scopes {names(scopes(by_name[nested]))}"
         for column, nested in stream.nested.items()
     ]
 

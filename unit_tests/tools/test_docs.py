@@ -5,10 +5,9 @@ import pytest
 from source_incident import cli
 from source_incident.config import SETTINGS
 from source_incident.streams import STREAMS
+from tools.docs import ROOT, command_line, generated_files, settings, streams
 from tools.docs import __main__ as program
-from tools.docs import command_line, generated_files, settings, streams
 from tools.docs.markdown import insert_tables
-from tools.document import ROOT
 from tools.schemas import stream_name
 
 BY_NAME = {stream_name(stream): stream for stream in STREAMS}
