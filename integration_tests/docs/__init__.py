@@ -1,1 +1,1 @@
-"""The documents and the examples do what they say."""
+"""The documents and the examples are correct."""

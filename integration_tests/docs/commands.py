@@ -1,4 +1,4 @@
-"""The commands of the documents, and what runs each."""
+"""The commands in the documents, and which test runs each."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from integration_tests.docs.markdown import DOCUMENTS, blocks
 
 SHELL = {"bash", "sh", "shell", "console"}
 IN_A_CONTAINER = "docker run *"
-# Commands that are not run as they stand, and why.
+# Commands that are not run as written, and why.
 NOT_RUN = {
-    "tap-incident --init": "it asks on a terminal: integration_tests/sync/test_init.py answers it on one",
-    "examples/install.sh": "the README's runs, with another target",
-    "make demo": "integration_tests/test_demo.py runs what it runs",
-    "make test": "it is what runs these tests",
-    "make image": "container/conftest.py builds the image the same way",
-    "docker build *": "container/test_sync_image.py builds it the same way",
+    "tap-incident --init": "it needs a terminal: integration_tests/sync/test_init.py runs it on one",
+    "examples/install.sh": "the README runs it, with another target",
+    "make demo": "integration_tests/test_demo.py runs the same program",
+    "make test": "it runs these tests",
+    "make image": "container/conftest.py builds the same image",
+    "docker build *": "container/test_sync_image.py builds the same image",
     "docker tag *": "needs a registry",
     "docker push *": "needs a registry",
-    "kind load *": "needs an Airbyte that abctl has set up",
+    "kind load *": "needs an Airbyte installed with abctl",
     "kubectl *": "needs a cluster: test_examples.py validates the file, container/test_sync_image.py runs its job",
     "helm *": "needs a cluster",
-    "terraform *": "needs an Airbyte, and its provider: test_examples.py reads the file",
-    "airflow connections add *": "container/test_sync_image.py gives Airflow the connection by its environment",
+    "terraform *": "needs an Airbyte and its provider: test_examples.py parses the file",
+    "airflow connections add *": "container/test_sync_image.py sets the connection in Airflow's environment",
     "dagster asset materialize *": "test_examples.py runs it",
-    "dagster instance concurrency *": "needs a Dagster instance that others share",
-    "meltano *": "integration_tests/meltano runs them on the project that the README names",
+    "dagster instance concurrency *": "needs a Dagster instance",
+    "meltano *": "integration_tests/meltano runs them in the project that docs/singer.md names",
 }
 # Documents whose commands have tests of their own.
 ELSEWHERE = {"docs/cli.md": "integration_tests/clients/test_command_line.py"}
@@ -36,7 +36,7 @@ ELSEWHERE = {"docs/cli.md": "integration_tests/clients/test_command_line.py"}
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a document, all its lines."""
+    """A command in a document, with all its lines."""
 
     text: str
     document: str
@@ -47,28 +47,28 @@ class Command:
 
 
 def commands() -> Iterator[Command]:
-    """All of them, in the order in which they stand."""
+    """All commands, by document, in order."""
     for document in DOCUMENTS:
         if document in ELSEWHERE:
             continue
         for block in blocks(document):
             if block.language.partition(" ")[0] in SHELL:
-                yield from _of(block.text, document, block.line)
+                yield from _split(block.text, document, block.line)
 
 
-def _of(text: str, document: str, line: int) -> Iterator[Command]:
-    begun: list[str] = []
+def _split(text: str, document: str, line: int) -> Iterator[Command]:
+    lines: list[str] = []
     for number, row in enumerate(text.splitlines(), line + 1):
-        begun.append(row.removeprefix("$ "))
-        whole = "\n".join(begun)
-        if _is_complete(whole):
-            if whole.strip():
-                yield Command(whole, document, number + 1 - len(begun))
-            begun = []
+        lines.append(row.removeprefix("$ "))
+        command = "\n".join(lines)
+        if _is_complete(command):
+            if command.strip():
+                yield Command(command, document, number + 1 - len(lines))
+            lines = []
 
 
 def _is_complete(text: str) -> bool:
-    """Whether a shell would wait for no further line."""
+    """Whether a shell would run the text without waiting for another line."""
     try:
         shlex.split(text, comments=True)
     except ValueError:
@@ -76,7 +76,7 @@ def _is_complete(text: str) -> bool:
     return not text.endswith("\\")
 
 
-def run_here(document: str) -> list[Command]:
-    """The commands of a document that run as they stand, outside of containers."""
-    others = (*NOT_RUN, IN_A_CONTAINER)
-    return [c for c in commands() if c.document == document and not any(c.like(pattern) for pattern in others)]
+def runnable(document: str) -> list[Command]:
+    """The commands of a document that run as written, outside of containers."""
+    skipped = (*NOT_RUN, IN_A_CONTAINER)
+    return [c for c in commands() if c.document == document and not any(c.like(pattern) for pattern in skipped)]

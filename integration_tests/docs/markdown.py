@@ -1,4 +1,4 @@
-"""The documents, as a Markdown parser sees them."""
+"""The documents, parsed as Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENTS = sorted(
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, and the line that it begins at."""
+    """A fenced block: its language, its text and its first line."""
 
     language: str
     text: str
@@ -27,7 +27,7 @@ class Block:
 
 
 def tokens(document: str) -> Iterator[Token]:
-    """All tokens of a document, inline ones included."""
+    """All tokens of a document, inline tokens included."""
     for token in MarkdownIt("commonmark").enable("table").parse((ROOT / document).read_text(encoding="utf-8")):
         yield token
         yield from token.children or []
@@ -43,14 +43,14 @@ def blocks(document: str) -> list[Block]:
 
 
 def links(document: str) -> list[str]:
-    """Where the links and pictures of a document lead to."""
+    """The targets of the links and images of a document."""
     found = [token.attrGet("href") or token.attrGet("src") for token in tokens(document)]
     return [str(link) for link in found if link]
 
 
 @cache
 def headings(path: Path) -> set[str]:
-    """The anchors that GitHub makes of a document's headings."""
+    """The anchors that GitHub generates for the headings of a document."""
     found = set()
     previous: Token | None = None
     for token in tokens(path.relative_to(ROOT).as_posix()):
@@ -63,7 +63,7 @@ def headings(path: Path) -> set[str]:
 
 
 def tables(document: str) -> list[list[dict[str, str]]]:
-    """The tables of a document: for each, its rows, the cells' Markdown by the column's heading."""
+    """The tables of a document: for each, its rows, with the Markdown of each cell by column heading."""
     found: list[list[dict[str, str]]] = []
     heading: list[str] = []
     cells: list[str] = []

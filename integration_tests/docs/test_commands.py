@@ -1,4 +1,4 @@
-"""The commands of the documents, run one after another in a copy of this repository."""
+"""The commands in the documents work, run in order in a copy of this repository."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import pytest
 
 from integration_tests.clients.singer.postgres import cluster, programs
 from integration_tests.conftest import KEY
-from integration_tests.docs.commands import NOT_RUN, commands, run_here
+from integration_tests.docs.commands import NOT_RUN, commands, runnable
 from integration_tests.docs.markdown import DOCUMENTS, blocks
 from integration_tests.support.tap import ROOT, SECONDS, clean_environment
 from sandbox import Sandbox
 
-RUN = {"README.md", "deploying.md"}
+RUN = {"README.md", "deploying.md", "docs/singer.md"}
 Follow = Callable[..., str]
 
 
-def test_what_is_not_run_is_there_and_what_is_there_is_run() -> None:
+def test_every_exception_is_used_and_every_document_with_commands_is_run() -> None:
     found = list(commands())
     assert [pattern for pattern in NOT_RUN if not any(command.like(pattern) for command in found)] == []
-    assert {document for document in DOCUMENTS if run_here(document)} == RUN
+    assert {document for document in DOCUMENTS if runnable(document)} == RUN
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_json_of_a_document_is_json(document: str) -> None:
+def test_json_blocks_are_valid_json(document: str) -> None:
     for block in blocks(document):
         if block.language == "json":
             json.loads(block.text)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_make_target_that_a_document_names_is_there(document: str) -> None:
+def test_make_targets_in_documents_exist(document: str) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make ([a-z-]+)", (ROOT / document).read_text())) <= set(targets)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
-    """A copy of what git has or would have, with a config for the sandbox."""
+    """A copy of the files that git tracks or would track, with a config for the mock API."""
     directory = tmp_path / "checkout"
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
@@ -52,7 +52,7 @@ def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
             shutil.copy2(ROOT / name, directory / name)
     settings = {"api_key": KEY, "endpoint": shared_sandbox.url}
     (directory / "config.json").write_text(json.dumps(settings))
-    # a few streams, for speed
+    # Few streams, for speed.
     entries = [{"tap_stream_id": name} for name in ("incidents", "severities", "alerts")]
     (directory / "few.json").write_text(json.dumps({"streams": entries}))
     return directory
@@ -60,17 +60,17 @@ def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
 
 @pytest.fixture
 def follow(checkout: Path, shared_sandbox: Sandbox) -> Follow:
-    """Runs the commands of a document in one shell that ends at the first that fails; gives its output."""
+    """Runs the commands of a document in one shell, which stops at the first failure; returns its stdout."""
 
     def run(document: str, *path: Path, **environment: str) -> str:
-        script = "\n".join(command.text for command in run_here(document))
-        given = clean_environment()
-        ran = subprocess.run(
+        script = "\n".join(command.text for command in runnable(document))
+        base = clean_environment()
+        done = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", script],
             cwd=checkout,
             env={
-                **given,
-                "PATH": ":".join([*map(str, path), given["PATH"]]),
+                **base,
+                "PATH": ":".join([*map(str, path), base["PATH"]]),
                 "INCIDENT_API_KEY": KEY,
                 "INCIDENT_ENDPOINT": shared_sandbox.url,
                 "TAP_CATALOG": str(checkout / "few.json"),
@@ -82,27 +82,33 @@ def follow(checkout: Path, shared_sandbox: Sandbox) -> Follow:
             text=True,
             timeout=2 * SECONDS,
         )
-        assert ran.returncode == 0, ran.stderr[-3000:]
-        return ran.stdout
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
 
     return run
 
 
 @pytest.mark.clients
-def test_the_readme_leads_to_rows_in_postgresql(follow: Follow, checkout: Path, shared_sandbox: Sandbox) -> None:
-    there = programs()
-    if there is None:
+def test_the_readmes_first_sync_loads_postgresql(follow: Follow, checkout: Path, shared_sandbox: Sandbox) -> None:
+    postgresql = programs()
+    if postgresql is None:
         pytest.fail("PostgreSQL is needed (Debian: apt-get install postgresql)")
-    with cluster(there) as database:
+    with cluster(postgresql) as database:
         database.lines("CREATE DATABASE warehouse")
-        singer = ROOT / ".venv-singer" / "bin"
-        printed = follow("README.md", there, singer, PGPORT=str(database.port))
+        printed = follow("README.md", postgresql, PGPORT=str(database.port))
     newest = sorted(shared_sandbox.records("incidents"), key=lambda record: record["created_at"])[-1]
     assert newest["reference"] in printed
     assert json.loads((checkout / "state.json").read_text())["bookmarks"]
 
 
-def test_the_recipes_sync_into_duckdb(follow: Follow, checkout: Path) -> None:
+@pytest.mark.clients
+def test_the_singer_page_syncs_into_a_target(follow: Follow, checkout: Path) -> None:
+    follow("docs/singer.md", ROOT / ".venv" / "bin", ROOT / ".venv-singer" / "bin")
+    assert json.loads((checkout / "state.json").read_text())["bookmarks"]["alerts"]
+    assert list(checkout.glob("incidents*.jsonl"))
+
+
+def test_the_deployment_guide_syncs_into_duckdb(follow: Follow, checkout: Path) -> None:
     (checkout / "tap").symlink_to(ROOT / ".venv")
     (checkout / "target").symlink_to(ROOT / ".venv-targets")
     follow("deploying.md")

@@ -1,4 +1,4 @@
-"""The examples are what the services, Kubernetes, Terraform and Dagster take, and their syncs sync."""
+"""The examples are valid for the CI services, Kubernetes, Terraform and Dagster, and their syncs work."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def document(name: str) -> dict[str, Any]:
-    # YAML 1.1 reads the key `on` as a boolean; BaseLoader leaves every scalar a text
+    # YAML 1.1 reads the key `on` as a boolean; BaseLoader keeps every scalar a string.
     loaded: dict[str, Any] = yaml.load((EXAMPLES / name).read_text(), Loader=yaml.BaseLoader)  # noqa: S506
     return loaded
 
 
 def commands(name: str) -> list[str]:
-    """What a CI service's file runs, in order."""
+    """The commands in a CI service's file, in order."""
     loaded = document(name)
     if "script" in loaded.get("sync", {}):
         return list(loaded["sync"]["script"])
@@ -44,7 +44,7 @@ def commands(name: str) -> list[str]:
 
 @pytest.fixture
 def run(tmp_path: Path, shared_sandbox: Sandbox) -> Run:
-    """Runs a program in a directory that looks like a checkout after `examples/install.sh`."""
+    """Runs a program in a directory that has the layout of a checkout after `examples/install.sh`."""
     for name, environment in (("tap", ".venv"), ("target", ".venv-targets")):
         (tmp_path / name).symlink_to(ROOT / environment)
     (tmp_path / "examples").symlink_to(EXAMPLES)
@@ -77,14 +77,14 @@ def run(tmp_path: Path, shared_sandbox: Sandbox) -> Run:
     ("schema", "name"),
     [("circle-ci", "circleci.yml"), ("github-workflows", "github-actions.yml"), ("gitlab-ci", "gitlab-ci.yml")],
 )
-def test_a_ci_service_takes_its_file(schema: str, name: str, run: Run) -> None:
+def test_a_ci_file_is_valid(schema: str, name: str, run: Run) -> None:
     checked = run(TOOLS / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", EXAMPLES / name)
     assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("name", ["circleci.yml", "github-actions.yml", "gitlab-ci.yml"])
-def test_a_ci_service_installs_and_then_syncs_what_changed(name: str, run: Run, tmp_path: Path) -> None:
-    """The second run has what the first one left in `data`, the directory that the file says to keep."""
+def test_a_ci_file_installs_and_then_syncs_what_changed(name: str, run: Run, tmp_path: Path) -> None:
+    """The second run finds what the first one left in `data`, the directory that the file caches."""
     install, sync = commands(name)
     assert install == "examples/install.sh"
     assert "data" in json.dumps(document(name))
@@ -96,12 +96,12 @@ def test_a_ci_service_installs_and_then_syncs_what_changed(name: str, run: Run, 
 
 
 @pytest.mark.clients
-def test_kubernetes_takes_its_file(run: Run) -> None:
+def test_the_kubernetes_file_is_valid(run: Run) -> None:
     checked = run(TOOLS / "kubernetes-validate", "--strict", EXAMPLES / "kubernetes.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_kubernetes_never_starts_two_at_once_and_keeps_its_data() -> None:
+def test_the_kubernetes_job_runs_once_at_a_time_and_keeps_its_data() -> None:
     documents = list(yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text()))
     by_kind = {document["kind"]: document for document in documents}
     job = by_kind["CronJob"]["spec"]
@@ -112,12 +112,12 @@ def test_kubernetes_never_starts_two_at_once_and_keeps_its_data() -> None:
 
 
 @pytest.mark.clients
-def test_terraforms_file_names_this_connector_its_settings_and_its_streams(run: Run) -> None:
+def test_the_terraform_file_has_this_connector_its_settings_and_its_streams(run: Run) -> None:
     read = run(TOOLS / "hcl2tojson", EXAMPLES / "airbyte" / "main.tf")
     assert read.returncode == 0, read.stderr
-    parsed = json.loads(read.stdout.replace('\\"', ""))  # it keeps HCL's own quotes
+    parsed = json.loads(read.stdout.replace('\\"', ""))  # hcl2tojson keeps the quotes of HCL
     resources = {kind: block["incident"] for entry in parsed["resource"] for kind, block in entry.items()}
-    # the arguments that the provider's documentation has, version 1
+    # The arguments in the documentation of the provider, version 1.
     assert set(resources["airbyte_source_definition"]) - {"__is_block__"} == {
         "docker_image_tag",
         "docker_repository",
@@ -134,8 +134,8 @@ def test_terraforms_file_names_this_connector_its_settings_and_its_streams(run: 
     assert {stream["name"] for stream in resources["airbyte_connection"]["configurations"]["streams"]} <= names
 
 
-def test_airbytes_chart_gives_a_sync_the_memory_that_the_connector_keeps_to() -> None:
-    """The keys are those of the chart's version 2; the container tests hold the connector to 256 MB."""
+def test_the_airbyte_chart_gives_a_sync_enough_memory() -> None:
+    """The keys are those of version 2 of the chart. The container tests limit the connector to 256 MB."""
     values = yaml.safe_load((EXAMPLES / "airbyte" / "values.yaml").read_text())["global"]
     assert values["jobs"]["kube"]["mainContainerImagePullSecret"] in (ROOT / "deploying.md").read_text()
     memory = values["workloads"]["resources"]["mainContainer"]["memory"]

@@ -1,4 +1,4 @@
-"""What docs/migrating.md says of other connectors is what their catalogs and this one's have."""
+"""docs/migrating.md agrees with the catalogs of the other connectors and of this one."""
 
 from __future__ import annotations
 
@@ -15,31 +15,29 @@ from integration_tests.support.tap import SINGER, Catalog, Tap
 from sandbox import Sandbox
 
 GUIDE = "docs/migrating.md"
-# Names of streams, columns, keys and cursors, as that connector's manifest had them in November 2026.
+# Names of streams, columns, keys and cursors from the manifest of Airbyte's connector, November 2026.
 AIRBYTE: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("airbyte_source.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def streams(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """The streams as the tap's `--discover` has them, by name."""
+    """The entries of the tap's `--discover`, by stream."""
     return catalog.singer
 
 
 def named(cell: str) -> list[str]:
-    """What a cell has between backticks."""
+    """The inline code in a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def replication(stream: dict[str, Any]) -> str:
     if stream["replication_method"] == "FULL_TABLE":
-        return "full table"
+        return "full refresh"
     key = stream.get("replication_key")
     return f"incremental by `{key}`" if key else "incremental by parent"
 
 
-def test_the_go_taps_tables_are_all_there_with_every_column(
-    reference: Path, streams: dict[str, dict[str, Any]]
-) -> None:
+def test_lists_every_table_and_new_column_of_the_go_tap(reference: Path, streams: dict[str, dict[str, Any]]) -> None:
     theirs = {
         stream["tap_stream_id"]: stream for stream in json.loads((reference / "discover.json").read_text())["streams"]
     }
@@ -58,18 +56,18 @@ def test_the_go_taps_tables_are_all_there_with_every_column(
     assert differing == ["incident_roles.required"]
 
 
-def test_the_go_taps_own_state_is_taken_as_it_is(shared_sandbox: Sandbox, catalog: Catalog, tmp_path: Path) -> None:
-    """The form that its repository has under Unreleased, November 2026."""
+def test_accepts_the_state_of_the_go_tap(shared_sandbox: Sandbox, catalog: Catalog, tmp_path: Path) -> None:
+    """The format of its unreleased version, November 2026."""
     tap = Tap(SINGER, {"api_key": KEY, "endpoint": shared_sandbox.url}, tmp_path)
-    chosen = catalog.of(SINGER, ["follow_ups"])
-    everything = tap.read(chosen).ok().records["follow_ups"]
-    newest = max(record["updated_at"] for record in everything)
+    selected = catalog.of(SINGER, ["follow_ups"])
+    records = tap.read(selected).ok().records["follow_ups"]
+    newest = max(record["updated_at"] for record in records)
     state = {
         "bookmarks": {"follow_ups": {"updated_at": newest[:19] + "Z"}, "actions": {"updated_at": newest[:19] + "Z"}}
     }
-    changed = tap.read(chosen, state).ok().records["follow_ups"]
+    changed = tap.read(selected, state).ok().records["follow_ups"]
     assert newest in {record["updated_at"] for record in changed}
-    assert len(changed) < len(everything)
+    assert len(changed) < len(records)
 
 
 def types(column: dict[str, Any]) -> tuple[set[str], str | None]:
@@ -78,18 +76,18 @@ def types(column: dict[str, Any]) -> tuple[set[str], str | None]:
     return {kinds} if isinstance(kinds, str) else set(kinds), column.get("format")
 
 
-def test_airbytes_streams_are_all_there_with_every_column_but_one(streams: dict[str, dict[str, Any]]) -> None:
+def test_lists_every_stream_and_new_column_of_airbytes_connector(streams: dict[str, dict[str, Any]]) -> None:
     rows = {named(row["its stream"])[0]: row for row in tables(GUIDE)[2]}
     assert sorted(rows) == sorted(AIRBYTE)
-    lost = []
+    missing = []
     for name, there in AIRBYTE.items():
         [table] = named(rows[name]["table here"])
         columns = set(streams[table]["schema"]["properties"])
-        lost += [f"{table}.{column}" for column in there["columns"] if column not in columns]
+        missing += [f"{table}.{column}" for column in there["columns"] if column not in columns]
         assert named(rows[name]["new columns"]) == sorted(columns - set(there["columns"]))
         assert named(rows[name]["key"]) == streams[table]["key_properties"]
         assert rows[name]["replication there"] == (
             f"incremental by `{there['cursor']}`" if there["cursor"] else "full refresh"
         )
         assert rows[name]["here"] == replication(streams[table])
-    assert lost == ["catalog_types.semantic_type"]
+    assert missing == ["catalog_types.semantic_type"]

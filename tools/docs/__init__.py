@@ -1,0 +1,31 @@
+"""Generates the documentation that follows from the code: whole pages, and tables inside written pages.
+
+docs/streams.md, docs/settings.md and docs/cli.md are generated. SECURITY.md has two generated tables, each between
+`<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+"""
+
+from pathlib import Path
+
+from tools.docs import command_line, settings, streams
+from tools.docs.markdown import insert_tables
+from tools.docs.streams import scopes
+
+__all__ = ["ROOT", "generated_files", "scopes"]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def generated_files() -> dict[Path, str]:
+    """The path and the expected content of each generated file.
+
+    Raises:
+        ValueError: a written page has no place, or several places, for a table.
+    """
+    security = ROOT / "SECURITY.md"
+    tables = {"scopes": streams.scopes_table(), "withheld": streams.withheld_table()}
+    return {
+        ROOT / "docs" / "streams.md": streams.page(),
+        ROOT / "docs" / "settings.md": settings.page(),
+        ROOT / "docs" / "cli.md": command_line.page(),
+        security: insert_tables(security.read_text(encoding="utf-8"), tables),
+    }
