@@ -171,7 +171,7 @@ class IncidentStream(HttpStream, ABC):
                 if record.get(key) is None:
                     raise UnexpectedAnswerError(f"a record in the answer has no {key!r}, which is part of its key")
         if after is None and self.page_size and len(records) >= self.page_size:
-            # The last page has a `pagination_meta` without `after` or with null (docs/api.md, requests). Anything else
+            # The last page has a `pagination_meta` without `after` or with null (docs/api.md, pages). Anything else
             # on a full page would end the list in the middle.
             meta = body.get("pagination_meta")
             if meta is None or (isinstance(meta, dict) and meta.get("after") == ""):

@@ -206,7 +206,7 @@ class ListScanner:
             else:
                 await with_restarts(node.name, read)
         except NotFoundError:
-            # The parent was deleted after its page was read, or has no such list (docs/api.md, requests).
+            # The parent was deleted after its page was read, or has no such list (docs/api.md, missing parents).
             self.missing_parents[node.name] += 1
         except AuthenticationError:
             raise
