@@ -191,7 +191,7 @@ def _metadata(entry: Mapping[str, Any], name: str) -> Metadata:
         breadcrumb = item.get("breadcrumb") if isinstance(item, Mapping) else None
         values = item.get("metadata") if isinstance(item, Mapping) else None
         if not isinstance(breadcrumb, list) or not isinstance(values, Mapping):
-            problem = f"the metadata of the stream {name!r} has an item without a breadcrumb list or a metadata object"
+            problem = f"an item in the metadata of the stream {name!r} has no breadcrumb list or no metadata object"
             raise InputError("catalog", problem, CREATE_CATALOG)
         path = tuple(str(step) for step in breadcrumb)
         flags = {
