@@ -349,9 +349,9 @@ def test_does_not_warn_of_the_state_of_a_full_refresh(program: Program, config: 
             "incidents",
             SyncMode.incremental,
             ["created_at"],
-            ["created_at is not used for reading. Set it to updated_at"],
+            ["'created_at' is ignored. Set it to updated_at"],
         ),
-        ("alert_notes", SyncMode.incremental, ["at"], ["at is not used for reading. Leave it out"]),
+        ("alert_notes", SyncMode.incremental, ["at"], ["'at' is ignored. Remove it"]),
         ("incidents", SyncMode.incremental, ["updated_at"], []),
         ("incidents", SyncMode.incremental, [], []),
         ("incidents", SyncMode.full_refresh, ["created_at"], []),
@@ -382,7 +382,7 @@ def test_reports_a_damaged_catalog_entry_with_advice(
     result = program(*command, "--config", config, "--catalog", write(tmp_path / "k.json", {"streams": [document]}))
     assert result.code == 2
     assert text in result.err
-    assert result.err.endswith(". Make one with --discover\n")
+    assert result.err.endswith(". Run discover to create a catalog\n")
 
 
 @pytest.mark.parametrize(
