@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from source_incident.errors import InputError
 
-# The state that the CDK writes for a stream that was read in full and has no cursor.
-NO_CURSOR_STATE = {"__ab_no_cursor_state_message": True}
+# The state that the CDK writes at the end of a resumable full refresh.
+FULL_REFRESH_COMPLETE_STATE = {"__ab_full_refresh_sync_complete": True}
 # States that the Airbyte platform and the CDK write for a full refresh. They hold no position.
 FULL_REFRESH_MARKERS = frozenset({"__ab_no_cursor_state_message", "__ab_full_refresh_sync_complete"})
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from source_incident.api import ForbiddenError, NotFoundError
+from source_incident.protocol import FULL_REFRESH_COMPLETE_STATE
 from source_incident.streams.page import Record
 from source_incident.sync.events import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
 from source_incident.sync.plan import ListScan, SelectedStream
@@ -44,7 +45,8 @@ class Emitter:
 
     async def records(self, selected: SelectedStream, records: list[Record]) -> None:
         if records and not self.is_finished(selected.name):
-            await self._emit(Records(selected.name, records))
+            full_read = selected.state.full_read
+            await self._emit(Records(selected.name, records, full_read.version if full_read else None))
 
     async def checkpoint(
         self,
@@ -65,25 +67,35 @@ class Emitter:
         """
         began_at = scan.began_at or began_at
         for consumer in consumers:
-            if not consumer.state or began_at is None:
+            state = consumer.state
+            if began_at is None or consumer.name not in scan.lower_bounds or self.is_finished(consumer.name):
                 continue
-            if consumer.name not in scan.lower_bounds or self.is_finished(consumer.name):
-                continue
-            for mode in scan.lower_bounds[consumer.name]:
-                position = consumer.state.positions[mode]
-                consumer.state.positions[mode] = (
-                    position.reached(rest, scan.since, began_at) if rest else position.finished(began_at)
-                )
+            state.reached(scan.lower_bounds[consumer.name], rest, scan.since, began_at)
             if consumer.stream.nested:
-                consumer.state.nested_pages.update(nested_pages)
-            await self._emit(Checkpoint(consumer.name, consumer.state.dump()))
+                state.nested_pages.update(nested_pages)
+            # The end of a full refresh has its own state, after everything that came with the last page.
+            if rest or not state.is_full_refresh:
+                await self._emit(Checkpoint(consumer.name, state.dump()))
 
-    async def finish(self, consumers: Iterable[SelectedStream]) -> None:
-        """Emit Finished for the streams that have not failed."""
-        for consumer in consumers:
-            if not self.is_finished(consumer.name):
-                self._finished.add(consumer.name)
-                await self._emit(Finished(consumer.name))
+    async def finish(self, selected: SelectedStream, has_gap: bool) -> None:
+        """Emit Finished for a stream that was read to its end, unless it has failed.
+
+        Args:
+            selected: the stream.
+            has_gap: a record or a parent was left out, so older rows must stay in the destination.
+        """
+        if self.is_finished(selected.name):
+            return
+        self._finished.add(selected.name)
+        state = selected.state
+        was_full = state.is_reading_in_full
+        version = state.finish_full_read(has_gap)
+        dump = None
+        if state.is_full_refresh:
+            dump = {**FULL_REFRESH_COMPLETE_STATE, **state.dump()}
+        elif was_full or state.retry or state.new_retry:
+            dump = state.dump()
+        await self._emit(Finished(selected.name, dump, version))
 
     async def fail(self, consumers: Sequence[SelectedStream], error: Exception) -> None:
         """Emit Failed (or LeftOut) for the streams that have not ended."""

@@ -24,10 +24,15 @@ class Expected:
 
 @dataclass(frozen=True)
 class Records:
-    """Records of one page."""
+    """Records of one page.
+
+    Attributes:
+        version: the version of the stream's full read; None: the stream was never read in full.
+    """
 
     stream: str
     records: list[Record]
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Finished:
-    """The stream was read completely."""
+    """The stream was read completely.
+
+    Attributes:
+        state: the stream's last state; None: its last Checkpoint has it.
+        version: the version of a full read without a gap, which replaces all older rows; None: older rows stay.
+    """
 
     stream: str
+    state: Mapping[str, Any] | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ class SelectedStream:
         stream: the stream.
         nested: its selected nested columns.
         optional: the user did not select it: where the key may not read it, it is left out with a warning.
-        state: its positions; None: it is read in full, without checkpoints.
+        state: its positions and full reads.
     """
 
     stream: IncidentStream
+    state: StreamState
     nested: frozenset[str] = frozenset()
     optional: bool = False
-    state: StreamState | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +74,8 @@ class ListScan:
         divisible: a long list may be divided.
         began_at: the bookmark that it sets; None: the moment the sync began.
         lower_bounds: by consumer and mode, the cursor from which the consumer wants records; None: all.
+        retries: by consumer, the ids of records that it wants whatever their cursor.
+        is_resumed: it continues a scan of an earlier sync.
     """
 
     modes: tuple[str, ...]
@@ -82,6 +84,8 @@ class ListScan:
     divisible: bool = True
     began_at: datetime | None = None
     lower_bounds: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
+    retries: dict[str, frozenset[str]] = field(default_factory=dict)
+    is_resumed: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -129,26 +133,40 @@ def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selecte
 def plan_scans(tree: StreamNode, config: Config) -> list[ListScan]:
     """Plan the fewest list scans that serve every consumer of a tree from its position."""
     stream = tree.stream
-    modes: tuple[str, ...] = config.incident_modes if stream.mode_parameter else ("",)
-    if not isinstance(stream, CursorStream):
-        return [ListScan(modes, lower_bounds={consumer.name: {"": None} for consumer in tree.consumers()})]
     scans: dict[tuple[Any, ...], ListScan] = {}
-    for mode in modes:
+    for mode in config.incident_modes if stream.mode_parameter else ("",):
         new_bounds: dict[str, datetime | None] = {}
+        earliest: list[datetime | None] = []
         for consumer in tree.consumers():
-            position = consumer.state.positions[mode] if consumer.state else StreamPosition()
-            bound = lower_bound(stream, position, config)
-            resume = position.resume
+            if consumer.state.is_done(mode):
+                continue
+            bound = lower_bound(stream, consumer, mode, config)
+            resume = consumer.state.positions[mode].resume
             if not resume:
                 new_bounds[consumer.name] = bound
+                earliest.append(_with_retries(bound, consumer.state))
                 continue
-            scan = ListScan((), resume.since, resume.partitions, began_at=resume.began_at)
+            scan = ListScan((), resume.since, resume.partitions, began_at=resume.began_at, is_resumed=True)
             _join(scans, (mode_series(stream, mode), resume), scan, mode, {consumer.name: bound})
         if new_bounds:
-            earliest = None if None in new_bounds.values() else min(bound for bound in new_bounds.values() if bound)
-            since = stream.since_filter(earliest) if earliest and isinstance(stream, IncrementalStream) else None
+            start = None if None in earliest else min(moment for moment in earliest if moment)
+            since = stream.since_filter(start) if start and isinstance(stream, IncrementalStream) else None
             _join(scans, (mode_series(stream, mode), since), ListScan((), since), mode, new_bounds)
+    for scan in scans.values():
+        scan.retries = {
+            consumer.name: consumer.state.retry.ids
+            for consumer in tree.consumers()
+            if consumer.name in scan.lower_bounds and consumer.state.retry and consumer.state.retry.ids
+        }
     return list(scans.values())
+
+
+def _with_retries(bound: datetime | None, state: StreamState) -> datetime | None:
+    """The cursor from which a list must be read, so that incomplete records of earlier syncs come again."""
+    retry = state.retry
+    if bound is None or retry is None:
+        return bound
+    return min(bound, retry.since) if retry.since else None
 
 
 def mode_series(stream: IncidentStream, mode: str) -> str:
@@ -156,9 +174,21 @@ def mode_series(stream: IncidentStream, mode: str) -> str:
     return "" if stream.modes_in_one_request or mode in DEFAULT_MODES else mode
 
 
-def lower_bound(stream: CursorStream, position: StreamPosition, config: Config) -> datetime | None:
-    """The cursor from which records are wanted: the bookmark less the lookback window, or the start date."""
-    return position.bookmark - stream.lookback if position.bookmark else config.start_date
+def lower_bound(
+    stream: IncidentStream, consumer: SelectedStream, mode: str, config: Config
+) -> datetime | None:
+    """The cursor from which a consumer wants records; None: it wants all.
+
+    The bookmark less the lookback window; in a full read and in a first sync, the start date.
+    """
+    if not isinstance(stream, CursorStream) or consumer.stream.reads_all_parents:
+        return None
+    bookmark = consumer.state.positions[mode].bookmark
+    if bookmark is None or consumer.state.wants_everything(mode):
+        return config.start_date
+    bound = bookmark - stream.lookback
+    retry = consumer.state.retry
+    return min(bound, retry.since) if retry and retry.since and retry.ids is None else bound
 
 
 def consumers_of_records(tree: StreamNode, scan: ListScan, records: list[Record]) -> list[frozenset[str]]:
@@ -174,11 +204,9 @@ def consumers_of_records(tree: StreamNode, scan: ListScan, records: list[Record]
     for record in records:
         cursor = cursor_of(record, cursor_field)
         mode = str(record.get("mode")) if several_modes else scan.modes[0]
-        consumers.append(
-            frozenset(
-                name for name, bounds in bounds_by_consumer if is_within(cursor, bounds.get(mode, lowest(bounds)))
-            )
-        )
+        names = {name for name, bounds in bounds_by_consumer if is_within(cursor, bounds.get(mode, lowest(bounds)))}
+        names.update(name for name, ids in scan.retries.items() if record.get("id") in ids)
+        consumers.append(frozenset(names))
     return consumers
 
 

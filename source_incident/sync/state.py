@@ -1,9 +1,11 @@
-"""The position of a stream: bookmarks and resume points, and their form in the state.
+"""The position of a stream: bookmarks, resume points and full reads, and their form in the state.
 
 A stream's state is one JSON object, described in docs/design.md, "State". Airbyte carries it as the stream's state,
 Singer as the stream's bookmark.
 """
 
+import logging
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +16,14 @@ from source_incident.errors import InputError
 from source_incident.protocol import FULL_REFRESH_MARKERS
 from source_incident.timestamps import EARLIEST, format_timestamp, parse_timestamp
 
+logger = logging.getLogger("airbyte.incident.sync")
+
+# Keys of a state, besides the cursor.
+STATE_KEYS = ("modes", "resume", "full_read", "needs_full_read", "retry")
 # Two clocks can differ by less than this. A bookmark further ahead is a mistake.
 MAX_FUTURE = timedelta(days=1)
+# Ids of incomplete records that a state remembers. It stays small.
+MAX_RETRY_IDS = 50
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,13 @@ class ResumePoint:
         partitions: the unread rest of the list.
         since: the scan's filter as it was sent; None: it had none.
         began_at: the bookmark that the scan sets when it finishes.
+        is_full: the scan is part of a full read: it wants every record, whatever the bookmark.
     """
 
     partitions: tuple[Partition, ...]
     since: str | None
     began_at: datetime
+    is_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,11 @@ class StreamPosition:
     bookmark: datetime | None = None
     resume: ResumePoint | None = None
 
-    def reached(self, rest: tuple[Partition, ...], since: str | None, began_at: datetime) -> "StreamPosition":
+    def reached(
+        self, rest: tuple[Partition, ...], since: str | None, began_at: datetime, is_full: bool = False
+    ) -> "StreamPosition":
         """The position once everything but `rest` was emitted."""
-        return replace(self, resume=ResumePoint(rest, since, began_at))
+        return replace(self, resume=ResumePoint(rest, since, began_at, is_full))
 
     def finished(self, began_at: datetime) -> "StreamPosition":
         """The position once the whole scan was emitted. A bookmark never moves back."""
@@ -71,12 +83,60 @@ class StreamPosition:
         return replace(self, resume=None)
 
 
+@dataclass(frozen=True)
+class FullRead:
+    """The last full read of a stream, or the one in progress.
+
+    Attributes:
+        version: Singer's table version: milliseconds since 1970, growing from one full read to the next.
+        began_at: when it began.
+        start_date: the config's start date, which leaves out older records; None: none.
+        done: the incident modes that were read completely; None: the full read has finished.
+        keeps_older_rows: the destination can have rows from before `start_date`, which this read does not see.
+        skipped_parents: some parents of the stream answered 404.
+        skipped_before: the full read before this one skipped parents too.
+    """
+
+    version: int
+    began_at: datetime
+    start_date: datetime | None = None
+    done: frozenset[str] | None = frozenset()
+    keeps_older_rows: bool = False
+    skipped_parents: bool = False
+    skipped_before: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.done is None
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Records of the root list whose children or nested columns were not complete, to be read again.
+
+    Attributes:
+        since: the lowest cursor among them; None: the list has no cursor.
+        ids: their ids; None: too many to remember, so every record from `since` on is read again.
+    """
+
+    since: datetime | None
+    ids: frozenset[str] | None
+
+    def joined(self, other: "Retry | None") -> "Retry":
+        """Both together, within MAX_RETRY_IDS."""
+        if other is None:
+            return self
+        since = min(moment for moment in (self.since, other.since) if moment) if self.since or other.since else None
+        ids = None if self.ids is None or other.ids is None else self.ids | other.ids
+        return Retry(since, None if ids is None or len(ids) > MAX_RETRY_IDS else ids)
+
+
 class StreamState:
-    """The positions of one stream, by incident mode.
+    """The positions of one stream, by incident mode, and its full reads.
 
     Args:
-        stream: the stream's name, for errors.
-        cursor: the bookmark's key in the state.
+        stream: the stream's name, for errors and to spread full reads.
+        cursor: the bookmark's key in the state; None: the stream is read in full at every sync.
         modes: the incident modes of the config; ("",) for a stream without modes.
         state: the stream's state as it was given; None or empty: a first sync.
 
@@ -84,15 +144,140 @@ class StreamState:
         InputError: the state is not valid.
     """
 
-    def __init__(self, stream: str, cursor: str, modes: Iterable[str], state: Mapping[str, Any] | None) -> None:
+    def __init__(self, stream: str, cursor: str | None, modes: Iterable[str], state: Mapping[str, Any] | None) -> None:
         self.stream = stream
         self.cursor = cursor
         self.nested_pages: dict[str, int] = {}
         self.positions: dict[str, StreamPosition] = {mode: StreamPosition() for mode in modes}
+        self.full_read: FullRead | None = None
+        # Records to read again, as the last sync left them and as this one finds them.
+        self.retry: Retry | None = None
+        self.new_retry: Retry | None = None
+        # Nested columns that the key could not read. They are filled by a full read once it can.
+        self.forbidden_columns: frozenset[str] = frozenset()
+        self.needs_full_read = False
         # Modes that the config no longer has. If they return, they continue from here.
         self._unused: dict[str, StreamPosition] = {}
-        if state and not FULL_REFRESH_MARKERS & state.keys():
+        if state:
             self._load(state)
+
+    # Full reads
+
+    @property
+    def is_full_refresh(self) -> bool:
+        return self.cursor is None
+
+    @property
+    def is_reading_in_full(self) -> bool:
+        """Whether a full read is in progress."""
+        return self.full_read is not None and not self.full_read.is_finished
+
+    def begin(self, now: datetime, full_read_days: int, start_date: datetime | None) -> None:
+        """Decide whether this sync reads the stream in full, and start or continue the full read.
+
+        Args:
+            now: the current time.
+            full_read_days: an incremental stream is read in full again after so many days; 0: never.
+            start_date: the config's start date.
+        """
+        if self.is_reading_in_full:
+            return
+        first = not any(position.bookmark or position.resume for position in self.positions.values())
+        if not (self.is_full_refresh or first or self.needs_full_read or self._is_due(now, full_read_days)):
+            return
+        self.needs_full_read = False
+        last = self.full_read
+        version = int(now.timestamp() * 1000)
+        self.full_read = FullRead(
+            max(version, last.version + 1) if last else version,
+            now,
+            start_date,
+            keeps_older_rows=bool(start_date) and not (last and last.start_date and start_date <= last.start_date),
+            skipped_before=bool(last and last.skipped_parents),
+        )
+        self.positions = {mode: position.restarted() for mode, position in self.positions.items()}
+
+    def wants_everything(self, mode: str) -> bool:
+        """Whether the full read in progress has to read a mode."""
+        return self.full_read is not None and self.full_read.done is not None and mode not in self.full_read.done
+
+    def is_done(self, mode: str) -> bool:
+        """Whether nothing of a mode is left to read in a full refresh that was interrupted."""
+        return self.is_full_refresh and not self.wants_everything(mode)
+
+    def finish_full_read(self, has_gap: bool) -> int | None:
+        """End the full read in progress, when the stream was read to its end.
+
+        Args:
+            has_gap: a record, a parent or a page was left out.
+
+        Returns:
+            The version that replaces all older rows; None: older rows must stay.
+        """
+        full_read = self.full_read
+        if full_read is None or full_read.done is None:
+            return None
+        self.full_read = replace(full_read, done=None)
+        if has_gap or full_read.keeps_older_rows or self._unused:
+            return None
+        # A parent that answers 404 can have been deleted a moment ago, with its records. One that still is listed at
+        # the next full read, and still answers 404, has none.
+        if full_read.skipped_parents and not full_read.skipped_before:
+            return None
+        return full_read.version
+
+    def skip_parent(self) -> None:
+        """Record that a parent answered 404."""
+        if self.full_read and not self.full_read.is_finished:
+            self.full_read = replace(self.full_read, skipped_parents=True)
+
+    # Positions
+
+    def reached(self, modes: Iterable[str], rest: tuple[Partition, ...], since: str | None, began_at: datetime) -> None:
+        """Move to a page whose records and children were emitted.
+
+        Args:
+            modes: the incident modes of the scan.
+            rest: the unread rest of the list; empty: the scan has finished.
+            since: the scan's filter.
+            began_at: the bookmark that the scan sets.
+        """
+        for mode in modes:
+            position = self.positions[mode]
+            if rest:
+                self.positions[mode] = position.reached(rest, since, began_at, self.wants_everything(mode))
+                continue
+            self.positions[mode] = StreamPosition() if self.is_full_refresh else position.finished(began_at)
+            if self.full_read and self.full_read.done is not None:
+                self.full_read = replace(self.full_read, done=self.full_read.done | {mode})
+
+    def restart(self, modes: Iterable[str]) -> None:
+        """Forget the unfinished scan of some modes."""
+        for mode in modes:
+            self.positions[mode] = self.positions[mode].restarted()
+
+    def add_retry(self, retry: Retry) -> None:
+        """Remember an incomplete record for the next sync."""
+        self.new_retry = retry.joined(self.new_retry)
+
+    def resolve_retries(self) -> None:
+        """Forget the incomplete records of earlier syncs, because this sync read them again."""
+        self.retry = None
+
+    def _is_due(self, now: datetime, full_read_days: int) -> bool:
+        """Whether a boundary between two periods of `full_read_days` lies between the last full read and now.
+
+        Each stream has its boundaries at another moment, so that full reads spread over the period.
+        """
+        if not full_read_days:
+            return False
+        bookmarks = [position.bookmark for position in self.positions.values() if position.bookmark]
+        last = self.full_read.began_at if self.full_read else max(bookmarks, default=now)
+        period = full_read_days * 86400
+        offset = zlib.crc32(self.stream.encode()) % period
+        return (now.timestamp() + offset) // period > (last.timestamp() + offset) // period
+
+    # The form in the state
 
     def dump(self) -> dict[str, Any]:
         """The state that covers everything emitted so far."""
@@ -100,26 +285,56 @@ class StreamState:
         if list(self.positions) == [""]:
             state = self._dump_position(self.positions[""])
         else:
+            positions = {**self._unused, **self.positions}
             bookmarks = [position.bookmark for position in self.positions.values()]
             known = [bookmark for bookmark in bookmarks if bookmark]
-            state = {self.cursor: format_timestamp(min(known))} if known and len(known) == len(bookmarks) else {}
+            state = {}
+            if self.cursor and known and len(known) == len(bookmarks):
+                state[self.cursor] = format_timestamp(min(known))
             groups: dict[StreamPosition, list[str]] = {}
-            for mode, position in {**self._unused, **self.positions}.items():
+            for mode, position in positions.items():
                 groups.setdefault(position, []).append(mode)
-            state["modes"] = {",".join(modes): self._dump_position(position) for position, modes in groups.items()}
+            by_modes = {",".join(modes): self._dump_position(position) for position, modes in groups.items()}
+            if self.cursor or any(by_modes.values()):
+                state["modes"] = by_modes
         if self.nested_pages:
             state["nested_pages"] = dict(self.nested_pages)
+        if self.full_read:
+            state["full_read"] = _dump_full_read(self.full_read)
+        retry = self.retry.joined(self.new_retry) if self.retry else self.new_retry
+        if retry:
+            state["retry"] = {
+                **({"since": format_timestamp(retry.since)} if retry.since else {}),
+                **({} if retry.ids is None else {"ids": sorted(retry.ids)}),
+            }
+        if self.forbidden_columns:
+            state["forbidden_columns"] = sorted(self.forbidden_columns)
+        if self.needs_full_read:
+            state["needs_full_read"] = True
         return state
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        if not {self.cursor, "modes", "resume"} & state.keys():
+        self.full_read = self._parse_full_read(state.get("full_read"))
+        if FULL_REFRESH_MARKERS & state.keys():
+            return
+        if not {self.cursor, *STATE_KEYS} & state.keys():
+            if self.is_full_refresh:
+                logger.warning("state: the state of the stream %r is not used, it is read in full", self.stream)
+                return
             raise self._error(f"it has none of {self.cursor}, modes, resume")
         pages = state.get("nested_pages")
         if isinstance(pages, Mapping):
             self.nested_pages = {str(key): value for key, value in pages.items() if type(value) is int and value > 0}
+        self.retry = self._parse_retry(state.get("retry"))
+        columns = state.get("forbidden_columns")
+        self.forbidden_columns = frozenset(map(str, columns)) if isinstance(columns, list) else frozenset()
+        self.needs_full_read = state.get("needs_full_read") is True
         if "" in self.positions:
             self.positions[""] = self._parse_position(state, "it")
             return
+        self._load_modes(state)
+
+    def _load_modes(self, state: Mapping[str, Any]) -> None:
         by_mode = state.get("modes")
         if by_mode is None:
             # The state of another tap has one bookmark, for the modes that the API returns without a filter.
@@ -131,17 +346,34 @@ class StreamState:
                 for modes, value in by_mode.items()
                 for mode in modes.split(",")
             }
+            parsed = self._with_edited_bookmark(parsed, state)
         else:
             raise self._error("modes is not an object")
         for mode in self.positions:
             self.positions[mode] = parsed.pop(mode, StreamPosition())
         self._unused = parsed
 
+    def _with_edited_bookmark(
+        self, positions: dict[str, StreamPosition], state: Mapping[str, Any]
+    ) -> dict[str, StreamPosition]:
+        """The positions, moved to the bookmark beside `modes` where somebody edited it.
+
+        The connector writes the lowest bookmark of the modes there. Any other value was set by hand.
+        """
+        value = state.get(self.cursor) if self.cursor else None
+        if value is None:
+            return positions
+        bookmark = self._parse_moment(value, str(self.cursor))
+        if not positions or bookmark in {position.bookmark for position in positions.values()}:
+            return positions
+        logger.info("%s: every incident mode continues from the edited bookmark %s", self.stream, value)
+        return dict.fromkeys(positions, StreamPosition(bookmark))
+
     def _parse_position(self, value: Any, where: str) -> StreamPosition:
         if not isinstance(value, Mapping):
             raise self._error(f"{where} is not an object")
-        text, resume = value.get(self.cursor), value.get("resume")
-        bookmark = self._parse_moment(text, self.cursor) if text is not None else None
+        text, resume = value.get(self.cursor) if self.cursor else None, value.get("resume")
+        bookmark = self._parse_moment(text, str(self.cursor)) if text is not None else None
         if resume is None:
             return StreamPosition(bookmark)
         if not isinstance(resume, Mapping):
@@ -150,9 +382,12 @@ class StreamState:
         if since is not None and not isinstance(since, str):
             raise self._error(f"resume.since of {where} is not a string")
         partitions = self._parse_partitions(resume, where)
-        return StreamPosition(
-            bookmark, ResumePoint(partitions, since, self._parse_moment(resume.get("began"), "resume.began"))
-        )
+        began_at = self._parse_moment(resume.get("began"), "resume.began")
+        is_full = resume.get("full") is True
+        if is_full != self.is_reading_in_full and (is_full or self.is_full_refresh):
+            # A full read is known by its version. Without it, or by another sync mode, the scan starts again.
+            return StreamPosition(bookmark)
+        return StreamPosition(bookmark, ResumePoint(partitions, since, began_at, is_full))
 
     def _parse_partitions(self, resume: Mapping[str, Any], where: str) -> tuple[Partition, ...]:
         if "parts" not in resume:
@@ -174,6 +409,35 @@ class StreamState:
             partitions.append(Partition(after, start, end))
         return tuple(partitions)
 
+    def _parse_full_read(self, value: Any) -> FullRead | None:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or type(value.get("version")) is not int:
+            raise self._error("full_read is not an object with a version")
+        began_at = self._parse_moment(value.get("began"), "full_read.began")
+        start_date = value.get("start_date")
+        done = value.get("done")
+        return FullRead(
+            value["version"],
+            began_at,
+            None if start_date is None else self._parse_moment(start_date, "full_read.start_date"),
+            frozenset(map(str, done)) if isinstance(done, list) else None,
+            value.get("keeps_older_rows") is True,
+            value.get("skipped_parents") is True,
+            value.get("skipped_before") is True,
+        )
+
+    def _parse_retry(self, value: Any) -> Retry | None:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self._error("retry is not an object")
+        since, ids = value.get("since"), value.get("ids")
+        return Retry(
+            None if since is None else self._parse_moment(since, "retry.since"),
+            frozenset(map(str, ids)) if isinstance(ids, list) else None,
+        )
+
     def _parse_moment(self, value: Any, name: str) -> datetime:
         try:
             moment = parse_timestamp(value)
@@ -193,15 +457,27 @@ class StreamState:
 
     def _dump_position(self, position: StreamPosition) -> dict[str, Any]:
         state: dict[str, Any] = {}
-        if position.bookmark:
+        if position.bookmark and self.cursor:
             state[self.cursor] = format_timestamp(position.bookmark)
         if position.resume:
             state["resume"] = {
                 **_dump_partitions(position.resume.partitions),
                 "since": position.resume.since,
                 "began": format_timestamp(position.resume.began_at),
+                **({"full": True} if position.resume.is_full else {}),
             }
         return state
+
+
+def _dump_full_read(full_read: FullRead) -> dict[str, Any]:
+    flags = ("keeps_older_rows", "skipped_parents", "skipped_before")
+    return {
+        "version": full_read.version,
+        "began": format_timestamp(full_read.began_at),
+        **({"start_date": format_timestamp(full_read.start_date)} if full_read.start_date else {}),
+        **({} if full_read.done is None else {"done": sorted(full_read.done)}),
+        **{flag: True for flag in flags if getattr(full_read, flag)},
+    }
 
 
 def _dump_partitions(partitions: tuple[Partition, ...]) -> dict[str, Any]:
