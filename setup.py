@@ -68,6 +68,7 @@ setup(
             "pytest-xdist>=3.8",
             "PyYAML>=6.0.1",
             "ruff>=0.14",
+            "rumdl>=0.3",
             "starlette>=0.48",
             "types-docker>=7.1",
             "types-jsonschema>=4.23",

@@ -6,7 +6,7 @@
 # Both programs have an environment of their own:
 #
 #   python3 -m venv tap && tap/bin/pip install .
-#   python3 -m venv target && target/bin/pip install --no-deps --require-hashes -r requirements-postgres.lock
+#   python3 -m venv target && target/bin/pip install --no-deps --require-hashes -r locks/postgres.lock
 #
 # The tap's settings come from the environment or from TAP_CONFIG, as sync.sh has it; where PostgreSQL is,
 # from the variables that psql takes too:

@@ -1,4 +1,4 @@
-"""List the licences of the packages in requirements.lock, and refuse one that is of no known family.
+"""List the licences of the packages in locks/image.lock, and refuse one that is of no known family.
 
     python -m tools.licences
 
@@ -18,7 +18,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 
 from tools.document import ROOT
 
-LOCK = ROOT / "requirements.lock"
+LOCK = ROOT / "locks" / "image.lock"
 
 # Those who run or pass on the image owe a notice for these, and for MPL-2.0 changes to its own files; no more.
 ALLOWED = {

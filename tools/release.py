@@ -165,7 +165,7 @@ def _try(root: Path, version: str) -> None:
         python = Path(directory) / "bin" / "python"
         _run(root, uv, "venv", "--quiet", "--clear", "--python", root / ".venv" / "bin" / "python", directory)
         install = (uv, "pip", "install", "--quiet", "--python", python)
-        _run(root, *install, "--no-deps", "--require-hashes", "--requirement", "requirements.lock")
+        _run(root, *install, "--no-deps", "--require-hashes", "--requirement", "locks/image.lock")
         _run(root, *install, "--no-deps", wheel)
         said = _run(Path(directory), python.with_name("tap-incident"), "--version").strip()
         if said != f"tap-incident {version}":

@@ -187,7 +187,7 @@ def test_the_config_is_one_that_the_program_takes() -> None:
 
 
 def test_meltanos_settings_are_those_of_about() -> None:
-    project = yaml.safe_load((EXAMPLES.parent / "integration_tests" / "meltano" / "meltano.yml").read_text())
+    project = yaml.safe_load((EXAMPLES / "meltano" / "meltano.yml").read_text())
     [extractor] = project["plugins"]["extractors"]
     printed = subprocess.run(
         [sys.executable, "-m", "source_incident", "--about", "--format=json"], capture_output=True, check=True
