@@ -12,7 +12,7 @@ import time
 from source_incident import run
 
 if __name__ == "__main__":
-    run._import_source()
+    run.import_app()
     imports_seconds = time.process_time()
     code = run.main(sys.argv[1:])
     sys.stdout.flush()

@@ -33,7 +33,7 @@ _console = Console()
 
 # Seconds: pause before a line that matches the pattern, between other lines, and at the end before a replay.
 TYPING = 1.4
-PAUSES = {"A made-up": 1.2, r"\$ tap-incident": 1.0, r"\d+ streams": 2.2, "How ": 3.2, "Who ": 3.2, "The first": 2.6}
+PAUSES = {"The mock API": 1.2, r"\$ tap-incident": 1.0, r"\d+ streams": 2.2, "How ": 3.2, "Who ": 3.2, "Chart of": 2.6}
 STEP, END = 0.035, 6.0
 
 STYLE = """

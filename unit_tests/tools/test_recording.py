@@ -50,7 +50,7 @@ def test_recording_shows_the_questions_and_streams_of_the_demo() -> None:
 
 
 def test_lines_appear_in_order_and_all_are_shown_at_the_end() -> None:
-    many = [Text("A made-up company"), *(Text(f"line {n}  cell <{n}>") for n in range(2 * recording.ROWS))]
+    many = [Text("The mock API"), *(Text(f"line {n}  cell <{n}>") for n in range(2 * recording.ROWS))]
     svg = recording.recording(recording.timed(many))
     assert texts(svg)[0] == "$ make demo"
     assert texts(svg)[-2:] == [f"line {len(many) - 2}", f"cell <{len(many) - 2}>"]
