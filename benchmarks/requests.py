@@ -60,8 +60,8 @@ def measure() -> Iterator[Result]:
             floor = minimum_requests(sandbox)
             sandbox.reset()
             read(sandbox)
-            made = sandbox.requests(log=False)["total"]
-        yield Result(f"requests, {incidents} incidents", made, floor, 1.03, "requests")
+            requests = sandbox.requests(log=False)["total"]
+        yield Result(f"requests, {incidents} incidents", requests, floor, 1.03, "requests")
 
 
 if __name__ == "__main__":

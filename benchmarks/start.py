@@ -49,7 +49,7 @@ def _first_request() -> float:
             with connection:
                 connection.settimeout(60)
                 if not connection.recv(1):
-                    raise RuntimeError("the program made no request")
+                    raise RuntimeError("the program sent no request")
                 return time.perf_counter() - started_at
         finally:
             process.kill()

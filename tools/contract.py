@@ -109,7 +109,7 @@ def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
         yield f"{path} is deprecated"
     yield from _parameters(document, stream, path)
     try:
-        made = stream_schema(document, stream)
+        generated = stream_schema(document, stream)
     except (DocumentError, SchemaError, KeyError) as error:
         yield f"{path}: the schema can't be generated: {error!r}"
         return
@@ -117,7 +117,7 @@ def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
     if not file.exists():
         yield "has no schema file"
         return
-    yield from _columns(made, json.loads(file.read_text(encoding="utf-8")), "")
+    yield from _columns(generated, json.loads(file.read_text(encoding="utf-8")), "")
     for column in KEPT_COLUMNS.get(stream_name(stream), {}):
         if column in _document_fields(document, stream):
             yield f"column {column} is in KEPT_COLUMNS, but the document has it"
@@ -156,12 +156,12 @@ def _at(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _columns(made: Mapping[str, Any], committed: Mapping[str, Any], path: str) -> Iterator[str]:
+def _columns(generated: Mapping[str, Any], committed: Mapping[str, Any], path: str) -> Iterator[str]:
     for keyword in ("type", "format"):
-        if made.get(keyword) != committed.get(keyword):
+        if generated.get(keyword) != committed.get(keyword):
             where = path or "the record"
-            yield f"{where}: {keyword} is {made.get(keyword)}, was {committed.get(keyword)}"
-    new, old = made.get("properties", {}), committed.get("properties", {})
+            yield f"{where}: {keyword} is {generated.get(keyword)}, was {committed.get(keyword)}"
+    new, old = generated.get("properties", {}), committed.get("properties", {})
     for name in sorted(new.keys() | old.keys()):
         field = f"{path}.{name}".lstrip(".")
         if name not in old:
@@ -171,9 +171,9 @@ def _columns(made: Mapping[str, Any], committed: Mapping[str, Any], path: str) -
         else:
             yield from _columns(new[name], old[name], field)
     for keyword, suffix in (("items", "[]"), ("additionalProperties", ".*")):
-        values = made.get(keyword), committed.get(keyword)
+        values = generated.get(keyword), committed.get(keyword)
         if all(isinstance(value, Mapping) for value in values):
-            yield from _columns(made[keyword], committed[keyword], f"{path}{suffix}")
+            yield from _columns(generated[keyword], committed[keyword], f"{path}{suffix}")
         elif values[0] != values[1]:
             yield f"{path}: {keyword} is {values[0]}, was {values[1]}"
 

@@ -81,9 +81,9 @@ def recording(lines: list[Line]) -> str:
     rows = len(lines) + 1
     end = LINE * max(0, rows - ROWS)
     # A rectangle in the background colour covers the lines that have not appeared yet.
-    curtain = [(0.0, LINE), *((line.at, LINE * (place + 2)) for place, line in enumerate(lines))]
+    curtain = [(0.0, LINE), *((line.at, LINE * (position + 2)) for position, line in enumerate(lines))]
     scroll = [(0.0, 0), *((at, -max(0, down - LINE * ROWS)) for at, down in curtain[1:])]
-    body = [_line(Text(f"$ {COMMAND}"), 0)] + [_line(line.text, place) for place, line in enumerate(lines, 1)]
+    body = [_line(Text(f"$ {COMMAND}"), 0)] + [_line(line.text, position) for position, line in enumerate(lines, 1)]
     typed = len(COMMAND)
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" \

@@ -109,8 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, help="an openapi.json file instead of the pinned version")
     options = parser.parse_args(arguments)
     document = load(options.document, PINNED_VERSION) if options.document else fetch()
-    made = files(document)
-    return generated.update(made, obsolete=obsolete(made), check=options.check)
+    contents = files(document)
+    return generated.update(contents, obsolete=obsolete(contents), check=options.check)
 
 
 def _stream(name: str) -> type[IncidentStream]:
