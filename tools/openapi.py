@@ -1,8 +1,8 @@
-"""The vendor's OpenAPI document, which is the contract that the connector is built against.
+"""The vendor's OpenAPI document, the contract that the connector is built against.
 
-It ships inside the source distribution of the vendor's own SDK on PyPI. It is fetched with pip,
-so that pip's own settings say where from, and kept under `.cache/`; its text is the vendor's, so
-it is never committed: `sandbox/contract.json` has the facts of it.
+The source distribution of the vendor's SDK on PyPI contains it. `fetch` downloads it with pip, so that pip's
+settings select the index, and caches it in `.cache/`. The document is the vendor's property and is never
+committed; `sandbox/contract.json` holds the facts from it.
 """
 
 from __future__ import annotations
@@ -21,62 +21,67 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tools.generated import ROOT
+
 PACKAGE = "incident-io"
 
 PINNED_VERSION = "2.29.0"
-"""The one place that says which version of the contract everything is built against."""
+"""The version that the schemas, the mock API and the docs are generated from."""
 
-ROOT = Path(__file__).resolve().parent.parent
 _CACHE = ROOT / ".cache"
 
 
 class DocumentError(Exception):
-    """The document could not be had, or does not have what was asked of it."""
+    """The document can't be downloaded, or lacks the requested part."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A version of the vendor's OpenAPI document."""
+    """One version of the vendor's OpenAPI document."""
 
     version: str
     content: Mapping[str, Any]
 
     @property
     def schemas(self) -> Mapping[str, Any]:
-        """The named schemas."""
+        """The schemas by name."""
         schemas: Mapping[str, Any] = self.content["components"]["schemas"]
         return schemas
 
     @cached_property
     def operations(self) -> Mapping[str, Mapping[str, Any]]:
-        """What can be read: the GET operations by path."""
+        """The GET operations by path."""
         return {path: item["get"] for path, item in self.content["paths"].items() if "get" in item}
 
     @cached_property
     def _paths(self) -> Mapping[str, str]:
-        return {_shape(path): path for path in self.operations}
+        return {path_shape(path): path for path in self.operations}
 
     def path_of(self, endpoint: str) -> str | None:
-        """The document's path for `endpoint`, whose placeholders may be named otherwise."""
-        return self._paths.get(_shape(endpoint))
+        """The document's path for `endpoint`; the names of placeholders can differ."""
+        return self._paths.get(path_shape(endpoint))
 
     def operation(self, endpoint: str) -> Mapping[str, Any]:
-        """The GET operation of `endpoint`; raises `DocumentError` where there is none."""
+        """The GET operation of `endpoint`.
+
+        Raises:
+            DocumentError: the document has no such endpoint.
+        """
         path = self.path_of(endpoint)
         if path is None:
-            raise DocumentError(f"{endpoint}: version {self.version} has no such list")
+            raise DocumentError(f"{endpoint}: version {self.version} has no such endpoint")
         return self.operations[path]
 
     def resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """`schema` itself, or what its `$ref` stands for."""
+        """`schema` itself, or the schema that its `$ref` points to."""
         while "$ref" in schema:
             schema = self.schemas[reference_name(schema)]
         return schema
 
     def body(self, endpoint: str) -> Mapping[str, Any]:
-        """The schema of `endpoint`'s answer."""
-        answer = self.operation(endpoint)["responses"]["200"]
-        return self.resolve(answer["content"]["application/json"]["schema"])
+        """The schema of the response body of `endpoint`."""
+        response = self.operation(endpoint)["responses"]["200"]
+        return self.resolve(response["content"]["application/json"]["schema"])
 
 
 def reference_name(schema: Mapping[str, Any]) -> str:
@@ -85,7 +90,7 @@ def reference_name(schema: Mapping[str, Any]) -> str:
 
 
 def references(schema: Any) -> Iterator[str]:
-    """The names of all schemas that `schema` refers to, directly."""
+    """The names of the schemas that `schema` refers to directly."""
     if isinstance(schema, Mapping):
         if isinstance(schema.get("$ref"), str):
             yield reference_name(schema)
@@ -102,25 +107,27 @@ def load(path: Path, version: str = "local") -> Document:
 
 
 def fetch(version: str | None = PINNED_VERSION) -> Document:
-    """The document of `version`, from `.cache/` or with pip; `None` is the newest published.
+    """The document of `version`, from `.cache/` or downloaded with pip.
 
-    Raises `DocumentError` where pip cannot get it.
+    Args:
+        version: None: the newest published version.
+
+    Raises:
+        DocumentError: pip can't download it.
     """
-    if version is not None:
-        cached = _cached(version)
-        if cached.exists():
-            return load(cached, version)
+    if version is not None and (cached := _cache_path(version)).exists():
+        return load(cached, version)
     with tempfile.TemporaryDirectory() as folder:
         archive = _download(version, Path(folder))
-        found = archive.name.removesuffix(".tar.gz").rpartition("-")[2]
-        content = _document_in(archive)
-    cached = _cached(found)
+        version = archive.name.removesuffix(".tar.gz").rpartition("-")[2]
+        content = _extract(archive)
+    cached = _cache_path(version)
     cached.parent.mkdir(exist_ok=True)
     cached.write_bytes(content)
-    return load(cached, found)
+    return load(cached, version)
 
 
-def _cached(version: str) -> Path:
+def _cache_path(version: str) -> Path:
     return _CACHE / f"{PACKAGE}-{version}-openapi.json"
 
 
@@ -140,19 +147,20 @@ def _pip() -> list[str]:
         return [sys.executable, "-m", "pip"]
     program = shutil.which("pip")
     if program is None:
-        raise DocumentError("pip is needed to download the vendor's document")
+        raise DocumentError("pip was not found; it downloads the vendor's document")
     return [program]
 
 
-def _document_in(archive: Path) -> bytes:
+def _extract(archive: Path) -> bytes:
     with tarfile.open(archive) as contents:
         for member in contents:
             if member.name.count("/") == 1 and member.name.endswith("/openapi.json"):
                 file = contents.extractfile(member)
                 if file is not None:
                     return file.read()
-    raise DocumentError(f"{archive.name} has no openapi.json any more")
+    raise DocumentError(f"{archive.name} contains no openapi.json")
 
 
-def _shape(path: str) -> str:
+def path_shape(path: str) -> str:
+    """`path` without the names of its placeholders: `/v1/users/{id}` becomes `/v1/users/{}`."""
     return re.sub(r"\{\w+\}", "{}", path)

@@ -1,4 +1,4 @@
-"""JSON files as they are committed: the same bytes for the same value, diffable by line."""
+"""The format of committed JSON files: the same bytes for the same value, with useful diffs."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _WIDTH = 100
 
 
 def dumps(value: Any) -> str:
-    """`value` as JSON, with sorted keys and a last newline.
+    """`value` as JSON with sorted keys and a final newline.
 
-    What fits on a line stays on one; anything longer is broken up, an entry a line.
+    A list or object that fits on one line stays on it. A longer one has one entry per line.
     """
-    return _lines(value, depth=0, taken=0) + "\n"
+    return _lines(value, depth=0, indent=0) + "\n"
 
 
-def _lines(value: Any, depth: int, taken: int) -> str:
+def _lines(value: Any, depth: int, indent: int) -> str:
     flat = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    if taken + len(flat) < _WIDTH or not value or not isinstance(value, (Mapping, list)):
+    if indent + len(flat) < _WIDTH or not value or not isinstance(value, (Mapping, list)):
         return flat
     inner, outer = " " * (depth + 1), " " * depth
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The facts of the vendor's document, without its prose: the sandbox's contract.json."""
+"""The mock API's contract: the facts of the vendor's OpenAPI document, without its prose."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tools.document import Document, reference_name, references
+from tools.openapi import Document, reference_name, references
 
-_SCHEMA_FACTS = ("type", "format", "enum", "minimum", "maximum", "default", "required")
+_KEYWORDS = ("type", "format", "enum", "minimum", "maximum", "default", "required")
 _LIMITS = ("minItems", "maxItems", "minLength", "maxLength", "pattern")
 
 
-def facts(document: Document) -> dict[str, Any]:
-    """What can be read (`endpoints`, by path) and the schemas of the answers (`schemas`)."""
+def contract(document: Document) -> dict[str, Any]:
+    """The content of `sandbox/contract.json`: `endpoints` by path, and the `schemas` of their responses by name."""
     endpoints = {path: _endpoint(document, operation) for path, operation in document.operations.items()}
     return {
         "version": document.version,
         "endpoints": endpoints,
-        "schemas": _closure(document, [endpoint["response"] for endpoint in endpoints.values()]),
+        "schemas": _referenced_schemas(document, [endpoint["response"] for endpoint in endpoints.values()]),
     }
 
 
 def parameters(document: Document, operation: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What an operation can be asked with, by name: where it goes, its type and its limits."""
+    """The parameters of an operation by name: location, type, limits and filter operators."""
     return {parameter["name"]: _parameter(document, parameter) for parameter in operation.get("parameters", [])}
 
 
 def _endpoint(document: Document, operation: Mapping[str, Any]) -> dict[str, Any]:
-    answer = operation["responses"].get("200", {})
-    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    response = operation["responses"].get("200", {})
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
     return {
         "deprecated": bool(operation.get("deprecated", False)),
         "scopes": sorted(operation.get("x-rbac-scopes", [])),
@@ -44,30 +44,30 @@ def _parameter(document: Document, parameter: Mapping[str, Any]) -> dict[str, An
         "in": parameter["in"],
         "required": bool(parameter.get("required", False)),
     }
-    result |= {name: schema[name] for name in _SCHEMA_FACTS[:-1] if name in schema}
+    result |= {name: schema[name] for name in _KEYWORDS[:-1] if name in schema}
     if "items" in schema:
         result["items"] = _schema(document.resolve(schema["items"]))
-    # Only the description says which operators a filter has: `created_at[gte]`
-    _, _, after = parameter.get("description", "").partition("operator")
-    operators = sorted(set(re.findall(r"'(\w+)'", after)))
+    # The operators of a filter (`created_at[gte]`) are listed only in its description
+    _, _, operator_list = parameter.get("description", "").partition("operator")
+    operators = sorted(set(re.findall(r"'(\w+)'", operator_list)))
     return result | ({"operators": operators} if operators else {})
 
 
-def _closure(document: Document, schemas: list[dict[str, Any]]) -> dict[str, Any]:
-    closed: dict[str, Any] = {}
+def _referenced_schemas(document: Document, schemas: list[dict[str, Any]]) -> dict[str, Any]:
+    """The schemas that `schemas` refer to, directly or not, by name."""
+    found: dict[str, Any] = {}
     names = {name for schema in schemas for name in references(schema)}
     while names:
         name = names.pop()
-        schema = document.schemas[name]
-        closed[name] = _schema(schema)
-        names |= set(references(closed[name])) - closed.keys()
-    return closed
+        found[name] = _schema(document.schemas[name])
+        names |= set(references(found[name])) - found.keys()
+    return found
 
 
 def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
         return {"$ref": f"#/schemas/{reference_name(schema)}"}
-    result = {name: schema[name] for name in _SCHEMA_FACTS + _LIMITS if name in schema}
+    result = {name: schema[name] for name in _KEYWORDS + _LIMITS if name in schema}
     if "properties" in schema:
         result["properties"] = {name: _schema(value) for name, value in schema["properties"].items()}
     if "items" in schema:
