@@ -11,7 +11,8 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from benchmarks.common import ACCOUNT, Result, main, read
 from sandbox import Sandbox
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream
 
 MODES = ("standard", "retrospective")
 

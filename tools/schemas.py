@@ -16,7 +16,8 @@ from typing import Any
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream
 from tools import generated, json_format
 from tools.generated import ROOT
 from tools.openapi import PINNED_VERSION, Document, fetch, load, reference_name

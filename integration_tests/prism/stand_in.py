@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-
 from tools.document import Document
 
 HOST = "127.0.0.1"

@@ -10,10 +10,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 import requests
+from tools.document import DocumentError, fetch
 
 from integration_tests.prism.stand_in import Front, NotInstalledError, install, prism, servable
 from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
-from tools.document import DocumentError, fetch
 
 KEY = "prism-key-4711"
 AGAIN = "the API gives the same page again (after="

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from source_incident.streams.base import ChildStream, FullTableStream
+from source_incident.streams.kinds import ChildStream, FullTableStream
 from tools.generated import stale_files
 from tools.openapi import Document
 from tools.schemas import SchemaError, files, obsolete, stream_schema
