@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import requests
 
-from integration_tests.prism.stand_in import Front, NotInstalledError, install, prism, servable
+from integration_tests.prism.mock_server import Front, NotInstalledError, install, prism, servable
 from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
 from tools.document import DocumentError, fetch
 

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.contract import Contract
-from sandbox.walk import parents_of
+from sandbox.sample_requests import sample_parameters
 
 CONTRACT = Contract()
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -69,7 +69,7 @@ def test_the_sdk_reads_every_endpoint(sdk_python: Path) -> None:
         for endpoint in CONTRACT.endpoints.values():
             arguments = [
                 {**parents, **({"page_size": endpoint.page_size_max} if endpoint.paged else {})}
-                for parents in parents_of(sandbox, endpoint)
+                for parents in sample_parameters(sandbox, endpoint)
             ]
             asked[endpoint.path] = arguments
         results = read(sdk_python, sandbox, asked)

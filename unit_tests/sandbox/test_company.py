@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.company import Company
 from sandbox.contract import Contract
-from sandbox.ids import flat_of, make_id, salt_of
+from sandbox.ids import make_id, make_salt, number_from_id
 from sandbox.lists import ChildList, RecordList
 from sandbox.options import Options
 from sandbox.times import Clock, format_moment, parse_moment
@@ -108,14 +108,14 @@ def test_children_of_children_are_found_by_their_ids() -> None:
 
 
 def test_ids_carry_their_index() -> None:
-    salt = salt_of(3, "alerts")
+    salt = make_salt(3, "alerts")
     for flat in (0, 1, 77, 10**6, 2**51):
         made = make_id(salt, flat, 1_700_000_000_000)
         assert len(made) == 26
-        assert flat_of(salt, made) == flat
-        assert flat_of(salt_of(3, "actions"), made) is None
-    assert flat_of(salt, "not an id") is None
-    assert flat_of(salt, "u" * 26) is None
+        assert number_from_id(salt, made) == flat
+        assert number_from_id(make_salt(3, "actions"), made) is None
+    assert number_from_id(salt, "not an id") is None
+    assert number_from_id(salt, "u" * 26) is None
 
 
 @pytest.mark.parametrize(

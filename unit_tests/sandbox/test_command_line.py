@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from sandbox import Options, Sandbox
-from sandbox.__main__ import _parser
-from sandbox.server import arguments
+from sandbox.__main__ import make_parser
 
 from .conftest import Client
 
@@ -32,7 +31,7 @@ def test_it_serves_from_a_process_of_its_own() -> None:
 
 def test_the_command_line_has_every_option() -> None:
     options = Options(incidents=3, buckets=True, rate_headers=False, fault=["500", "429:nth=2"], now="2026-01-01")
-    parsed = vars(_parser().parse_args(arguments(options)))
+    parsed = vars(make_parser().parse_args(options.to_arguments()))
     assert {k: v for k, v in parsed.items() if k not in ("host", "port", "with_parent")} == vars(options)
 
 

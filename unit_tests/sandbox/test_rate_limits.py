@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sandbox.limits import Bucket, Limits
+from sandbox.rate_limits import Bucket, RateLimits
 
 from .conftest import Start
 
@@ -55,7 +55,7 @@ def test_limits_change_while_serving(start: Start) -> None:
 
 
 def test_another_client_takes_its_part() -> None:
-    bucket = Bucket(size=10, rate=4, others=3, tokens=0, at=100.0)
+    bucket = Bucket(size=10, rate=4, others=3, tokens=0, refilled_at=100.0)
     bucket.refill(102.0)
     assert bucket.tokens == pytest.approx(2.0)
     bucket.others = 8
@@ -64,6 +64,5 @@ def test_another_client_takes_its_part() -> None:
 
 
 def test_no_headers_when_they_cannot_be_determined() -> None:
-    limits = Limits(enforced=False, key=Bucket(1, 1), paths={})
-    limits.headers_sent = False
+    limits = RateLimits(enforced=False, send_headers=False, key=Bucket(1, 1), paths={})
     assert limits.take("/v2/incidents") == (0.0, [])
