@@ -11,7 +11,8 @@ the connector.
 | to change | open |
 | --- | --- |
 | a command-line option | `options.py`, `__main__.py` |
-| how a request is answered | `api.py`, `filters.py`, `schedule_entries.py`, `errors.py` |
+| authentication, routes and errors | `api.py`, `contract.json`, `errors.py` |
+| pages, filters and defaults of a list | `list_pages.py`, `filters.py`, `schedule_entries.py` |
 | the faults | `faults.py` |
 | the rate limits | `rate_limits.py` |
 | the records of the invented company | `company/` |

@@ -1,16 +1,11 @@
-"""The mock API: an ASGI application that answers GET requests from the lists.
-
-Benchmarks run against it, so it is optimized: records are serialized once, a page is serialized
-records joined with constant bytes, and responses are not validated.
-"""
+"""The mock API: an ASGI application that authenticates, limits and routes GET requests."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections import Counter, deque
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,16 +18,15 @@ from sandbox.asgi import Answer, Headers, Receive, Scope, Send, send_answer
 from sandbox.contract import Endpoint
 from sandbox.errors import ApiError
 from sandbox.faults import Faults
-from sandbox.filters import Filter, Query, build_filter
-from sandbox.lists import ChildList, Match, Record, RecordList
+from sandbox.filters import Query
+from sandbox.list_pages import ListPages
+from sandbox.lists import ChildList
 from sandbox.options import Options
 from sandbox.rate_limits import Bucket, RateLimits
 from sandbox.schedule_entries import schedule_entries
 from sandbox.times import Clock
 
 _LOG_SIZE = 200_000
-_MAX_CACHED_TOTALS = 256
-_SORTS = {"created_at_newest_first": True, "created_at_oldest_first": False}
 _IDENTITY = {
     "identity": {
         "name": "Sandbox",
@@ -65,7 +59,7 @@ class Api:
         self.date_offset = 0.0
         self.limits = self.make_limits()
         self._ids = itertools.count(1)
-        self._totals: OrderedDict[Any, int] = OrderedDict()
+        self._pages = ListPages(account, options, clock)
         endpoints = account.contract.endpoints.values()
         self._exact = {e.path: e for e in endpoints if "{" not in e.path}
         self._templates = [(e.path.split("/"), e) for e in endpoints if "{" in e.path]
@@ -190,7 +184,7 @@ class Api:
         records = found.children_of(parent_ids) if isinstance(found, ChildList) else found
         if records is None:
             raise errors.not_found()
-        return self._list(endpoint, records, parent_ids, query, entry)
+        return self._pages.page(endpoint, records, parent_ids, query, entry)
 
     @staticmethod
     def _parent_ids(endpoint: Endpoint, ids: tuple[str, ...], query: Query) -> tuple[str, ...]:
@@ -206,103 +200,6 @@ class Api:
             raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
         return tuple(parent_ids)
 
-    def _list(
-        self,
-        endpoint: Endpoint,
-        records: RecordList,
-        parent_ids: tuple[str, ...],
-        query: Query,
-        entry: dict[str, Any],
-    ) -> bytes:
-        size = self._page_size(endpoint, query)
-        selected = build_filter(
-            endpoint,
-            records,
-            query,
-            now_ms=self._clock.now_ms(),
-            has_notes=self._has_notes(records) if endpoint.name == "alerts" else None,
-        )
-        if selected.unknown:
-            entry["unknown"] = selected.unknown
-            if self.options.strict:
-                raise errors.invalid(selected.unknown[0], "is not a parameter of this endpoint")
-        handles = self._handles(endpoint, records, query, selected)
-        page = list(itertools.islice(handles, size + 1 if endpoint.paged else None))
-        more = endpoint.paged and len(page) > size
-        if more:
-            page.pop()
-        rows = [records.row(handle) for handle in page]
-        if endpoint.name == "schedules" and size > 25:
-            rows = [_without_next_shifts(row) for row in rows]
-        parts = [b'{"', str(endpoint.records_key).encode(), b'":[', b",".join(rows), b"]"]
-        extra = self.account.extra_keys(endpoint, parent_ids)
-        if endpoint.paged:
-            meta: Record = {"page_size": size}
-            if page and (more or self.options.trailing_empty_page):
-                meta["after"] = records.id_of(page[-1])
-            if endpoint.has_total:
-                meta["total_record_count"] = self._total(records, selected)
-            extra["pagination_meta"] = meta
-        for key, value in extra.items():
-            parts += [b',"', key.encode(), b'":', orjson.dumps(value)]
-        parts.append(b"}")
-        return b"".join(parts)
-
-    def _handles(self, endpoint: Endpoint, records: RecordList, query: Query, selected: Filter) -> Iterator[int]:
-        """The selected records in order, from the one after the cursor on."""
-        newest_first = records.newest_first
-        if "sort_by" in query and "sort_by" in endpoint.parameters:
-            if query["sort_by"][-1] not in _SORTS:
-                raise errors.invalid("sort_by", "must be one of " + ", ".join(_SORTS))
-            newest_first = _SORTS[query["sort_by"][-1]]
-        after = self._after(records, query) if endpoint.paged else None
-        if selected.handles is None:
-            return records.handles(selected.match, reverse=newest_first, after=after)
-        candidates = selected.handles[::-1] if newest_first else selected.handles
-        if after is not None:
-            candidates = candidates[candidates.index(after) + 1 :] if after in candidates else []
-        return iter(candidates) if selected.match is None else filter(selected.match, candidates)
-
-    def _has_notes(self, records: RecordList) -> Match:
-        return lambda handle: self.account.has_notes(records.id_of(handle))
-
-    @staticmethod
-    def _page_size(endpoint: Endpoint, query: Query) -> int:
-        if not endpoint.paged:
-            return 0
-        if "page_size" not in query:
-            if endpoint.page_size_required:
-                raise errors.missing("page_size")
-            return endpoint.page_size_default
-        try:
-            size = int(query["page_size"][-1])
-        except ValueError:
-            raise errors.invalid("page_size", "must be an integer") from None
-        if not 1 <= size <= endpoint.page_size_max:
-            raise errors.invalid("page_size", f"must be between 1 and {endpoint.page_size_max}")
-        return size
-
-    @staticmethod
-    def _after(records: RecordList, query: Query) -> int | None:
-        if "after" not in query:
-            return None
-        handle = records.find(query["after"][-1])
-        if handle is None:
-            raise errors.not_found("There is no record with the id given as after")
-        return handle
-
-    def _total(self, records: RecordList, selected: Filter) -> int:
-        if selected.match is None and selected.handles is None:
-            return len(records)
-        key = (id(records), records.version, selected.key)
-        total = self._totals.get(key)
-        if total is None:
-            total = sum(1 for _ in records.handles(selected.match))
-            self._totals[key] = total
-            if len(self._totals) > _MAX_CACHED_TOTALS:
-                self._totals.popitem(last=False)
-        return total
-
     def _schedule_entries(self, parent_ids: tuple[str, ...], query: Query) -> bytes:
         schedules = record_list(self.account, "schedules")
         handle = schedules.find(parent_ids[0])
@@ -310,10 +207,3 @@ class Api:
             raise errors.not_found()
         users = record_list(self.account, "users")
         return orjson.dumps(schedule_entries(schedules.record(handle), users, query, self._clock.now_ms()))
-
-
-def _without_next_shifts(row: bytes) -> bytes:
-    """A schedule without `next_shifts`, which the API omits on pages of more than 25."""
-    schedule = orjson.loads(row)
-    schedule.pop("next_shifts", None)
-    return orjson.dumps(schedule)

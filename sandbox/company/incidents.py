@@ -24,7 +24,7 @@ from sandbox.times import DAY, HOUR, MINUTE, SECOND, format_moment
 # Indexes in the list of incident statuses, by category.
 _TRIAGE, _LIVE, _PAUSED, _LEARNING, _CLOSED = (0,), (1, 2, 3), (4,), (5, 6), (7,)
 _DECLINED, _CANCELED, _MERGED = (8,), (9,), (10,)
-# Final statuses, by percentage.
+# Final statuses of 100 incidents.
 _FINAL_STATUSES = (
     [_CLOSED] * 60 + [_LEARNING] * 8 + [_PAUSED] * 3 + [_LIVE] * 8 + [_TRIAGE] * 3
     + [_DECLINED] * 7 + [_CANCELED] * 6 + [_MERGED] * 5
