@@ -1,4 +1,4 @@
-"""The program, as others start it."""
+"""`python -m sandbox` and sandboxes in a process of their own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from sandbox.__main__ import make_parser
 from .conftest import Client
 
 
-def test_it_serves_from_a_process_of_its_own() -> None:
-    began = time.monotonic()
+def test_serves_from_a_separate_process() -> None:
+    started = time.monotonic()
     with Sandbox(process=True, incidents=4, key="another", forbid=["users.view"]) as sandbox:
-        # 1.5 s on a machine that has nothing else to do.
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - started < 10
         client = Client(sandbox)
         assert client.ok("/v2/incidents", **{"mode[one_of]": "standard"})["incidents"]
         assert client.get("/v2/users").status_code == 403
@@ -36,12 +35,12 @@ def test_the_command_line_has_every_option() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "options",
     [["--data", "does-not-exist"], ["--now", "soon"], ["--fault", "nonsense"], ["--incidents", "x"]],
 )
-def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
+def test_an_invalid_option_exits_with_2_and_a_message(options: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", *wrong],
+        [sys.executable, "-m", "sandbox", *options],
         capture_output=True,
         text=True,
         timeout=30,
@@ -53,12 +52,12 @@ def test_a_wrong_option_is_one_line_and_exit_2(wrong: list[str]) -> None:
     assert done.stderr.strip()
 
 
-def test_it_ends_with_the_process_that_started_it() -> None:
+def test_exits_with_the_process_that_started_it() -> None:
     program = (
         "import os; from sandbox import Sandbox; s = Sandbox(process=True, incidents=1);"
         "s.start(); print(s.url, flush=True); os._exit(0)"
     )
-    # The sandbox inherits stderr, not stdout, so reading ends when the parent is gone.
+    # The sandbox inherits stderr and not stdout, so stdout closes when the parent exits.
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=30, check=True)
     deadline = time.monotonic() + 10
     while answers(done.stdout.strip()):
