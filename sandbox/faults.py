@@ -145,7 +145,7 @@ class Exchange:
 
     async def reset(self) -> None:
         """Close the connection with a TCP reset."""
-        await asyncio.sleep(0.01)  # send what was written first
+        await asyncio.sleep(0.01)  # flush pending data first
         fileno = self.transport.get_extra_info("socket").fileno()
         if fileno >= 0:
             with socket.socket(fileno=os.dup(fileno)) as sock:
