@@ -1,26 +1,26 @@
-"""Who is on call when: the entries of a schedule, over a window, page by page.
+"""The entries of an on-call schedule: who is on call in a time window, page by page.
 
-The cursor of this list goes into `entry_window_start`, not into `after`.
+The cursor of this list goes into `entry_window_start` instead of `after`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import errors
-from .filters import Query
-from .ids import make_id, mix, salt_of
-from .lists import Record, RecordList
-from .times import DAY, HOUR, format_moment, parse_moment
+from sandbox import errors
+from sandbox.account import embedded_user
+from sandbox.filters import Query
+from sandbox.ids import make_id, make_salt, mix
+from sandbox.lists import Record, RecordList
+from sandbox.times import DAY, HOUR, format_moment, parse_moment
 
 _SHIFT = 12 * HOUR
-_PAGE = 20  # shifts
+_PAGE_SIZE = 20  # shifts
 _CURSOR = "cursor:"
-_USER_KEYS = ("id", "name", "email", "role", "slack_user_id")
 
 
-def entries(schedule: Record, users: RecordList, query: Query, now_ms: int) -> dict[str, Any]:
-    """The answer: three lists of entries that overlap the window, and the cursor for the rest."""
+def schedule_entries(schedule: Record, users: RecordList, query: Query, now_ms: int) -> dict[str, Any]:
+    """The body: the three lists of entries that overlap the window, and the cursor of the next page."""
     start, resumed = _start(query, now_ms)
     end = _moment(query, "entry_window_end", now_ms + 14 * DAY)
     if end < start:
@@ -29,21 +29,22 @@ def entries(schedule: Record, users: RecordList, query: Query, now_ms: int) -> d
     if resumed and start % _SHIFT:
         first += 1
     last = -(-end // _SHIFT)
-    made: dict[str, list[Record]] = {"final": [], "overrides": [], "scheduled": []}
-    for number in range(first, min(last, first + _PAGE)):
-        for name, shift in _shift(schedule["id"], users, number).items():
-            made[name].append(shift)
-    answer: dict[str, Any] = {"schedule_entries": made}
-    if last > first + _PAGE:
-        after = f"{_CURSOR}{(first + _PAGE) * _SHIFT:x}"
-        answer["pagination_meta"] = {
+    entries: dict[str, list[Record]] = {"final": [], "overrides": [], "scheduled": []}
+    for number in range(first, min(last, first + _PAGE_SIZE)):
+        for name, entry in _shift(schedule["id"], users, number).items():
+            entries[name].append(entry)
+    body: dict[str, Any] = {"schedule_entries": entries}
+    if last > first + _PAGE_SIZE:
+        after = f"{_CURSOR}{(first + _PAGE_SIZE) * _SHIFT:x}"
+        body["pagination_meta"] = {
             "after": after,
             "after_url": f"/v2/schedule_entries?schedule_id={schedule['id']}&entry_window_start={after}",
         }
-    return answer
+    return body
 
 
 def _start(query: Query, now_ms: int) -> tuple[int, bool]:
+    """Start of the window, and whether it comes from a cursor."""
     text = query.get("entry_window_start", [""])[-1]
     if text.startswith(_CURSOR):
         try:
@@ -63,7 +64,8 @@ def _moment(query: Query, name: str, default: int) -> int:
 
 
 def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record]:
-    salt = salt_of(number, schedule_id)
+    """The entries of one shift, by the list that each belongs to."""
+    salt = make_salt(number, schedule_id)
     shift: Record = {
         "entry_id": make_id(salt, 0, number * _SHIFT),
         "fingerprint": f"{mix(salt):016x}",
@@ -82,5 +84,4 @@ def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record
 def _user(users: RecordList, number: int) -> Record:
     if not users.source.count:
         return {}
-    user = users.record(number % users.source.count)
-    return {"user": {key: user[key] for key in _USER_KEYS if key in user}}
+    return {"user": embedded_user(users.record(number % users.source.count))}

@@ -1,8 +1,8 @@
-"""An account that was recorded: its record lists, read from a directory.
+"""A recorded account, read from a directory.
 
-Files are named `<records>.json`, an array each, values untouched; a list without a file is empty.
-incident.io's own tap wrote an incident's attachments and updates into the incident: here they are
-taken out again, to be served where the API serves them.
+A file `<list>.json` has a list's records as an array. A list without a file is empty. incident.io's
+own tap nests attachments and updates in their incidents; they are moved to the lists where the API
+serves them. All other values are served unchanged.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from typing import Any
 
 import orjson
 
-from .company import NEWEST_FIRST
-from .contract import Contract, Endpoint
-from .ids import salt_of
-from .lists import ChildList, FixedSource, Record, RecordList, mode_of_incident
-from .options import Options
-from .times import Clock, parse_moment
+from sandbox.account import Body, extra_keys, parents_exist
+from sandbox.contract import Contract, Endpoint
+from sandbox.ids import make_salt
+from sandbox.lists import NEWEST_FIRST, ChildList, FixedSource, Record, RecordList, incident_mode_column
+from sandbox.options import Options
+from sandbox.times import Clock, parse_moment
 
 _NESTED = {"attachments": "incident_attachments", "updates": "incident_updates"}
 
 
 class RecordedAccount:
-    """`lists` and `bodies` are what the API serves, by the list's name."""
+    """The account recorded in the directory `options.data`."""
 
     def __init__(self, contract: Contract, options: Options, clock: Clock) -> None:
-        """ValueError when the directory or a file in it is not what it should be."""
+        """Raises ValueError if the directory does not exist or a file in it has another format."""
         self.contract = contract
         self.options = options
         self.clock = clock
         self.lists: dict[str, RecordList | ChildList] = {}
-        self.bodies: dict[str, RecordedBody] = {}
+        self.bodies: dict[str, Body] = {}
         directory = Path(options.data or "")
         if not directory.is_dir():
-            raise ValueError(f"not a directory: {directory}")
+            raise ValueError(f"data: {directory} is not a directory")
         self._records = {path.stem: _read(path) for path in sorted(directory.glob("*.json"))}
-        self._unnest()
+        self._move_nested_records()
         for endpoint in contract.endpoints.values():
             self._add(endpoint)
 
-    def _unnest(self) -> None:
+    def _move_nested_records(self) -> None:
         for incident in self._records.get("incidents", ()):
             for column, name in _NESTED.items():
                 if column not in incident:
@@ -56,10 +56,10 @@ class RecordedAccount:
         if name in self.lists or name in self.bodies:
             return
         parents = []
-        for parameter, of in endpoint.parents:
-            if of not in self.lists:
-                self._add(self.contract.endpoints[of])
-            parents.append((parameter, self.lists[of]))
+        for parameter, parent in endpoint.parents:
+            if parent not in self.lists:
+                self._add(self.contract.endpoints[parent])
+            parents.append((parameter, self.lists[parent]))
         if endpoint.records_key is None:
             self.bodies[name] = RecordedBody(self, endpoint, parents)
         elif parents:
@@ -67,7 +67,7 @@ class RecordedAccount:
                 name,
                 parents,
                 lambda name, ids: self._children(name, endpoint, ids),
-                lambda child_id: self._parents_of(name, endpoint, child_id),
+                lambda child_id: self._parent_ids(name, endpoint, child_id),
             )
         else:
             records = self._records.get(name, [])
@@ -78,11 +78,11 @@ class RecordedAccount:
                 name,
                 self._source(name, records),
                 newest_first=newest_first,
-                derived=mode_of_incident(self.lists),
+                derived=incident_mode_column(self.lists),
             )
 
     def _source(self, name: str, records: list[Record]) -> FixedSource:
-        return FixedSource.of(salt_of(self.options.seed, name), records)
+        return FixedSource.from_records(make_salt(self.options.seed, name), records)
 
     def _children(self, name: str, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> RecordList:
         parameters = [parameter for parameter, _ in endpoint.parents]
@@ -95,30 +95,22 @@ class RecordedAccount:
         ]
         return RecordList(name, self._source(name, records))
 
-    def _parents_of(self, name: str, endpoint: Endpoint, child_id: str) -> tuple[str, ...] | None:
+    def _parent_ids(self, name: str, endpoint: Endpoint, child_id: str) -> tuple[str, ...] | None:
         for record in self._records.get(name, ()):
             if record.get("id") == child_id:
                 return tuple(str(record.get(parameter)) for parameter, _ in endpoint.parents)
         return None
 
-    def extras(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record:
-        """What an answer holds beside its records."""
-        made: Record = {}
-        if "catalog_type" in endpoint.keys:
-            types = self.lists["catalog_types"]
-            assert isinstance(types, RecordList)
-            handle = types.find(parent_ids[0])
-            made["catalog_type"] = None if handle is None else types.record(handle)
-        if "metadata" in endpoint.keys:
-            made["metadata"] = {}
-        return made
+    def extra_keys(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record:
+        """`catalog_type` and `metadata`, for an endpoint whose body has them."""
+        return extra_keys(self, endpoint, parent_ids, metadata={})
 
     def has_notes(self, alert_id: str) -> bool:
-        return any(n.get("alert_id") == alert_id for n in self._records.get("alert_notes", ()))
+        return any(note.get("alert_id") == alert_id for note in self._records.get("alert_notes", ()))
 
 
 class RecordedBody:
-    """An endpoint that answers with one object: a file of one, or lists that are empty."""
+    """An endpoint that answers with one object. It has the required keys, with empty lists."""
 
     def __init__(
         self,
@@ -128,27 +120,26 @@ class RecordedBody:
     ) -> None:
         self._account = account
         self._endpoint = endpoint
-        self.parents = parents
+        self._parents = parents
 
-    def of(self, parent_ids: tuple[str, ...]) -> Record | None:
-        """The answer; None when there is no such parent, or the account has no such thing."""
-        for parent_id, (_, parent) in zip(parent_ids, self.parents, strict=True):
-            if parent.find(parent_id) is None:
-                return None
+    def get(self, parent_ids: tuple[str, ...]) -> Record | None:
+        """The body; None if a parent does not exist, or a required value can't be empty."""
+        if not parents_exist(self._parents, parent_ids):
+            return None
         return self._empty(self._endpoint.response)
 
     def _empty(self, schema: dict[str, Any]) -> Record | None:
         resolved = self._account.contract.resolve(schema)
-        made: Record = {}
+        body: Record = {}
         for key in resolved.get("required", ()):
             value = self._account.contract.resolve(resolved["properties"][key])
             if value.get("type") == "array":
-                made[key] = []
+                body[key] = []
             elif value.get("type") == "object" and (inner := self._empty(value)) is not None:
-                made[key] = inner
+                body[key] = inner
             else:
                 return None
-        return made or None
+        return body or None
 
 
 def _created(record: Record) -> int:
@@ -157,9 +148,9 @@ def _created(record: Record) -> int:
 
 def _read(path: Path) -> list[Record]:
     try:
-        found = orjson.loads(path.read_bytes())
+        records = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
         raise ValueError(f"{path}: {error}") from None
-    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-        raise ValueError(f"{path}: not an array of records")
-    return found
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError(f"{path}: not an array of objects")
+    return records

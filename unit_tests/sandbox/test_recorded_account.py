@@ -1,4 +1,4 @@
-"""An account that was recorded is served value for value."""
+"""A recorded account is served with unchanged values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(directory: Path, **lists: Any) -> str:
     return str(directory)
 
 
-def test_nested_columns_are_served_where_the_api_has_them(tmp_path: Path, start: Start) -> None:
+def test_nested_records_are_served_as_lists_of_their_own(tmp_path: Path, start: Start) -> None:
     known = {**UPDATE, "message": "from its own file"}
     _, client = start(data=write(tmp_path, incidents=[INCIDENT], incident_updates=[known]))
     [incident] = client.ok("/v2/incidents")["incidents"]
@@ -45,7 +45,7 @@ def test_nested_columns_are_served_where_the_api_has_them(tmp_path: Path, start:
     assert found == [{"incident_id": "in1", **ATTACHMENT}]
 
 
-def test_a_list_that_is_not_there_is_empty(tmp_path: Path, start: Start) -> None:
+def test_a_list_without_a_file_is_empty(tmp_path: Path, start: Start) -> None:
     _, client = start(data=write(tmp_path, incidents=[INCIDENT]))
     for path, name in (("/v2/users", "users"), ("/v1/severities", "severities")):
         assert client.ok(path)[name] == []
@@ -62,7 +62,7 @@ def test_an_alert_without_updated_at_is_filtered_by_created_at(tmp_path: Path, s
     assert [a["id"] for a in client.ok("/v2/alerts", **query)["alerts"]] == ["al2023"]
 
 
-def test_the_modes_of_actions_are_those_of_their_incidents(tmp_path: Path, start: Start) -> None:
+def test_actions_have_the_mode_of_their_incident(tmp_path: Path, start: Start) -> None:
     incidents = [{**INCIDENT, "mode": "test"}]
     actions = [{"id": "ac1", "incident_id": "in1", "created_at": "2024-01-01T00:00:00Z"}]
     _, client = start(data=write(tmp_path, incidents=incidents, actions=actions))
@@ -71,15 +71,15 @@ def test_the_modes_of_actions_are_those_of_their_incidents(tmp_path: Path, start
 
 
 @pytest.mark.parametrize("text", ["not json", '{"id": 1}', "[1, 2]"])
-def test_a_file_that_is_no_list_of_records_is_refused(tmp_path: Path, start: Start, text: str) -> None:
+def test_rejects_a_file_that_is_not_an_array_of_objects(tmp_path: Path, start: Start, text: str) -> None:
     (tmp_path / "alerts.json").write_text(text)
     with pytest.raises(ValueError, match=r"alerts\.json"):
         start(data=str(tmp_path))
 
 
-def test_the_recorded_account_comes_back_whole(start: Start) -> None:
+def test_serves_every_record_of_the_recorded_account(start: Start) -> None:
     if not SYNC.is_dir():
-        pytest.skip("the recorded account, ../shared/reference/singer-tap/sync, is not here")
+        pytest.skip("../shared/reference/singer-tap/sync, the recorded account, is missing")
     _, client = start(data=str(SYNC))
 
     def recorded(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Prism serving the vendor's document, and a front that tells what it answered."""
+"""Prism serves the vendor's document as a mock API; a proxy in front of it records the responses."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ import requests
 from tools.document import Document
 
 HOST = "127.0.0.1"
-# Later versions want a newer Node than Debian 12 and 13 have
+# Later versions of Prism need a newer Node than Debian 12 and 13 have.
 PACKAGE = Path(__file__).with_name("package.json")
 LOCK = Path(__file__).with_name("package-lock.json")
-# In these examples, and in no others, a path inside a path is cut short to `{}`, which their own schema refuses
-CUT_EXAMPLES = ("/v2/escalation_paths", "/v2/escalation_path_templates")
+# The examples of these paths contain `{}` in place of nested values, which their own schema rejects.
+INVALID_EXAMPLES = ("/v2/escalation_paths", "/v2/escalation_path_templates")
 INSTALL_SECONDS = 240
 START_SECONDS = 120
 
 
 class NotInstalledError(Exception):
-    """npm is missing, or can't install Prism."""
+    """npm is missing or could not install Prism."""
 
 
 def install(cache: Path) -> Path:
-    """Prism's program, of the locked version, installed with npm into a folder of `cache`.
+    """Install the locked version of Prism with npm. Returns the path of the executable.
+
+    Args:
+        cache: directory to install into; an existing installation is used again.
 
     Raises:
-        NotInstalledError: it can't be.
+        NotInstalledError: npm is missing or failed.
     """
     home = cache / f"prism-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     stamp = home / "complete"
     if not stamp.exists():
         npm = shutil.which("npm")
         if npm is None:
-            raise NotInstalledError("npm is missing (Debian: apt-get install npm)")
+            raise NotInstalledError("npm is missing. Install it (Debian: apt-get install npm)")
         home.mkdir(parents=True, exist_ok=True)
         for file in (PACKAGE, LOCK):
             shutil.copy(file, home)
@@ -62,30 +65,35 @@ def install(cache: Path) -> Path:
 
 
 def servable(document: Document) -> Mapping[str, Any]:
-    """The document with the examples mended that Prism would refuse to give."""
+    """The document, with valid examples in place of those that Prism rejects."""
     content = dict(document.content)
     content["paths"] = dict(content["paths"])
-    for path in CUT_EXAMPLES:
+    for path in INVALID_EXAMPLES:
         operation: dict[str, Any] = json.loads(json.dumps(content["paths"][path]))
-        answer = operation["get"]["responses"]["200"]["content"]["application/json"]
-        answer["example"] = _without_cuts(answer["example"])
+        response = operation["get"]["responses"]["200"]["content"]["application/json"]
+        response["example"] = _without_empty_objects(response["example"])
         content["paths"][path] = operation
     return content
 
 
-def _without_cuts(value: Any) -> Any:
+def _without_empty_objects(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_cuts(item) for key, item in value.items()}
+        return {key: _without_empty_objects(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_cuts(item) for item in value if item != {}]
+        return [_without_empty_objects(item) for item in value if item != {}]
     return value
 
 
 @contextmanager
 def prism(program: Path, document: Path, log: Path) -> Iterator[str]:
-    """Serves a document for as long as the block lasts; its address.
+    """Run Prism for the duration of the block. Yields its URL.
 
-    A request or an answer that the document does not allow is answered with an error (`--errors`).
+    Prism answers with an error if the document does not allow a request or a response (`--errors`).
+
+    Args:
+        program: Prism's executable.
+        document: the OpenAPI document.
+        log: file for Prism's output.
     """
     with socket.socket() as free:
         free.bind((HOST, 0))
@@ -96,36 +104,36 @@ def prism(program: Path, document: Path, log: Path) -> Iterator[str]:
             deadline = time.monotonic() + START_SECONDS
             while b"Prism is listening" not in log.read_bytes():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"Prism does not start: {log.read_text()[-1000:]}")
+                    raise RuntimeError(f"Prism did not start: {log.read_text()[-1000:]}")
                 time.sleep(0.2)
             yield f"http://{HOST}:{port}"
         finally:
             process.terminate()
 
 
-class Front:
-    """Passes every request on to Prism, and remembers what came of it.
+class Proxy:
+    """Forwards every request to Prism and records the response.
 
     Attributes:
-        url: its address.
-        answers: path with query, and status, in order.
+        url: the proxy's URL.
+        responses: (path with query, status) of each response, in order.
     """
 
     def __init__(self, prism_url: str, *, one_page: bool) -> None:
-        """With `one_page` no answer names a next page: the document's examples name the same one forever."""
-        self.answers: list[tuple[str, int]] = []
-        front = self
+        """With `one_page`, `after` is removed from responses: the examples always name the same next page."""
+        self.responses: list[tuple[str, int]] = []
+        proxy = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
                 headers = {name: value for name, value in self.headers.items() if name not in ("Host", "Connection")}
-                answer = requests.get(prism_url + self.path, headers=headers, timeout=60)
-                front.answers.append((self.path, answer.status_code))
-                content = _without_next_page(answer.content) if one_page else answer.content
-                self.send_response(answer.status_code)
-                self.send_header("Content-Type", answer.headers["Content-Type"])
+                response = requests.get(prism_url + self.path, headers=headers, timeout=60)
+                proxy.responses.append((self.path, response.status_code))
+                content = _without_next_page(response.content) if one_page else response.content
+                self.send_response(response.status_code)
+                self.send_header("Content-Type", response.headers["Content-Type"])
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -138,7 +146,7 @@ class Front:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.url = f"http://{HOST}:{self._server.server_port}"
 
-    def __enter__(self) -> Front:
+    def __enter__(self) -> Proxy:
         self._thread.start()
         return self
 

@@ -1,4 +1,4 @@
-"""The vocabulary that the invented company speaks."""
+"""Names and texts for invented records, with characters and lengths that break careless readers."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ TIMEZONES = ("Europe/London", "America/New_York", "Asia/Tokyo", "Europe/Berlin",
 
 
 def fill(text: str, random: Random) -> str:
-    """Put a service, a symptom and a cause where a text asks for them."""
+    """Replace the placeholders of a text by a service, a symptom and a cause."""
     if "{cause}" in text:
         text = text.replace("{cause}", random.choice(CAUSES))
     return text.replace("{service}", random.choice(SERVICES)).replace("{symptom}", random.choice(SYMPTOMS))
 
 
 def paragraph(random: Random, most: int = 4) -> str:
-    """Some sentences; now and then a text of several kilobytes."""
+    """Up to `most` sentences; rarely a text of several kilobytes."""
     count = 120 if random.random() < 0.004 else random.randint(1, most)
     return " ".join(fill(random.choice(SENTENCES), random) for _ in range(count))
