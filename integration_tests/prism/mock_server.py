@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from tools.document import Document
+
+from tools.openapi import Document
 
 HOST = "127.0.0.1"
 # Later versions of Prism need a newer Node than Debian 12 and 13 have.

@@ -10,10 +10,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 import requests
-from tools.document import DocumentError, fetch
 
 from integration_tests.prism.mock_server import NotInstalledError, Proxy, install, prism, servable
 from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
+from tools.openapi import DocumentError, fetch
 
 KEY = "prism-key-4711"
 REPEATED_PAGE = "the API gives the same page again (after="
