@@ -1,17 +1,17 @@
-# The connector, as Airbyte runs it and as a Singer tap: docker run --rm IMAGE --help
+# The connector as an Airbyte source and a Singer tap: docker run --rm IMAGE --help
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /build
-COPY requirements.lock ./
-# The lock is complete, so pip adds nothing to it.
+COPY locks/image.lock ./
+# The lock lists every dependency, so pip does not resolve any.
 RUN python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile \
-        --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
+        --no-deps --require-hashes --only-binary :all: --requirement image.lock
 COPY setup.py pyproject.toml README.md LICENSE ./
 COPY source_incident source_incident
-# setuptools builds the package and is not needed to run it; other packages' tests are dead weight.
-# Everything is compiled here, where the file system may be written to, and never compared with its
-# source again: that would be a look at every module at every start.
+# setuptools and the tests of other packages are not needed at run time.
+# Modules are compiled here because the file system can be read-only at run time. unchecked-hash: Python
+# does not compare them with their sources at each start.
 RUN pip --python /opt/venv/bin/python install --quiet --no-cache-dir --no-compile \
         --no-deps --no-build-isolation . \
     && cd /opt/venv/lib/python3.11/site-packages \
@@ -28,8 +28,8 @@ RUN find / -xdev -path '*python3*' \
     && groupadd --gid 1000 airbyte \
     && useradd --uid 1000 --gid airbyte --home-dir /airbyte --create-home airbyte
 
-# From scratch, so that what was taken away is in no layer either. The shell stays, because the Airbyte
-# platform starts a connector with one; the program needs neither it nor any other program of the system.
+# FROM scratch: the removed files are in no layer. The shell stays because the Airbyte platform starts
+# connectors with it. The connector itself runs no other program.
 FROM scratch
 COPY --from=system / /
 COPY --from=build /opt/venv /opt/venv

@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 
 
 def readme() -> str:
-    """README.md. In a workflow on GitHub its links and pictures lead to the repository: PyPI has only the text."""
+    """README.md. In a GitHub workflow its links become absolute, because PyPI shows only the text."""
     text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
     repository, ref = (os.environ.get(f"GITHUB_{name}") for name in ("REPOSITORY", "REF_NAME"))
     if not repository:
@@ -68,6 +68,7 @@ setup(
             "pytest-xdist>=3.8",
             "PyYAML>=6.0.1",
             "ruff>=0.14",
+            "rumdl>=0.3",
             "starlette>=0.48",
             "types-docker>=7.1",
             "types-jsonschema>=4.23",

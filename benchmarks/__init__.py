@@ -1,1 +1,1 @@
-"""How close the connector comes to what the API and the machine allow: `make bench`, or `python -m benchmarks.NAME`."""
+"""The connector compared with lower bounds and with the CDK: `make bench`, or `python -m benchmarks.NAME`."""

@@ -1,4 +1,4 @@
-"""All benchmarks, one table. A bound that is missed is told in the table; the exit code is that of measuring."""
+"""Run all benchmarks and print one table. A missed bound is marked in the table; it does not change the exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: running a program and taking its measure, results and how they are printed."""
+"""Shared by the benchmarks: measuring a program, results and the table that shows them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from sandbox import Sandbox
 
 PROGRAM = (sys.executable, "-m", "source_incident")
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
-# The account that the project's figures are about.
+# The size of the account that the documented figures refer to.
 ACCOUNT: dict[str, Any] = {"incidents": 500, "alerts": 2000, "actions": 500, "follow_ups": 500, "updates": 2000}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table.
+    """One row of the table.
 
     Attributes:
-        measured, floor: in `unit`.
-        bound: the highest ratio of the two that is good; with `absolute`, the highest measure.
+        point: what is measured.
+        measured, floor: the value and its lower bound, in `unit`.
+        bound: the maximum of the ratio of the two, or of `measured` if `absolute` is set.
     """
 
     point: str
@@ -45,48 +46,53 @@ class Result:
         return self.measured / self.floor if self.floor else 0.0
 
     @property
-    def good(self) -> bool:
+    def is_within_bound(self) -> bool:
         return (self.measured if self.absolute else self.ratio) <= self.bound
 
 
 @dataclass(frozen=True)
 class Process:
-    """What a process took: seconds on the clock and of the processor, its peak resident memory in MB; its stderr."""
+    """A finished process.
+
+    Attributes:
+        seconds: wall time.
+        memory: peak resident memory in MB.
+        stderr: its text.
+    """
 
     seconds: float
-    processor: float
     memory: float
-    said: str
+    stderr: str
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
-    """Runs a program to its end; what it writes is thrown away, save what it says when it fails.
+    """Run a program until it exits. Its stdout is discarded.
 
     Raises:
-        RuntimeError: it ended with another code than 0.
+        RuntimeError: the exit code is not 0; the message has the end of stderr.
     """
-    with tempfile.TemporaryFile() as said:
-        began = time.perf_counter()
+    with tempfile.TemporaryFile() as stderr:
+        started_at = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=said, env={**os.environ, **(environment or {})}
+            command, stdout=subprocess.DEVNULL, stderr=stderr, env={**os.environ, **(environment or {})}
         )
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started_at
         process.returncode = code = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read().decode()
+        stderr.seek(0)
+        text = stderr.read().decode()
     if code:
-        raise RuntimeError(f"{' '.join(command)} ended with {code}: {text[-2000:]}")
-    return Process(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+        raise RuntimeError(f"{' '.join(command)} failed with exit code {code}: {text[-2000:]}")
+    return Process(seconds, usage.ru_maxrss / 1024, text)
 
 
 def read(
     sandbox: Sandbox, *, streams: Mapping[str, Iterable[str]] | None = None, singer: bool = False, workers: int = 10
 ) -> Process:
-    """One first sync of a sandbox.
+    """Run a first sync from a sandbox.
 
     Args:
-        streams: the streams to read, each with the columns to leave out; None: the default streams.
+        streams: the columns to leave out by stream to read. None: the default streams.
     """
     with command_to_read(sandbox, streams=streams, singer=singer, workers=workers) as (command, environment):
         return run(command, environment)
@@ -101,7 +107,7 @@ def command_to_read(
     workers: int = 10,
     module: str = "source_incident",
 ) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The command of a first sync and its environment, good as long as the context is."""
+    """The command of a first sync and its environment. They are valid inside the context."""
     environment = {
         "INCIDENT_API_KEY": sandbox.key,
         "INCIDENT_ENDPOINT": sandbox.url,
@@ -118,12 +124,12 @@ def command_to_read(
 
 
 def catalog(streams: Mapping[str, Iterable[str]]) -> dict[str, Any]:
-    """A configured catalog of these streams, each without the columns named."""
-    found = {stream["name"]: stream for stream in _discovered()}
+    """A configured catalog: `streams` has the columns to leave out by stream."""
+    discovered = {stream["name"]: stream for stream in _discover()}
     configured = []
-    for name, left_out in streams.items():
-        stream = json.loads(json.dumps(found[name]))
-        for column in left_out:
+    for name, excluded_columns in streams.items():
+        stream = json.loads(json.dumps(discovered[name]))
+        for column in excluded_columns:
             del stream["json_schema"]["properties"][column]
         mode = stream["supported_sync_modes"][-1]
         configured.append({"stream": stream, "sync_mode": mode, "destination_sync_mode": "append"})
@@ -131,14 +137,14 @@ def catalog(streams: Mapping[str, Iterable[str]]) -> dict[str, Any]:
 
 
 @cache
-def _discovered() -> list[dict[str, Any]]:
-    made = subprocess.run(
+def _discover() -> list[dict[str, Any]]:
+    completed = subprocess.run(
         [*PROGRAM, "discover", "--config", "ENV"],
         env={**os.environ, "INCIDENT_API_KEY": "none"},
         stdout=subprocess.PIPE,
         check=True,
     )
-    messages = [json.loads(line) for line in made.stdout.splitlines()]
+    messages = [json.loads(line) for line in completed.stdout.splitlines()]
     streams: list[dict[str, Any]] = next(m["catalog"]["streams"] for m in messages if m["type"] == "CATALOG")
     return streams
 
@@ -150,17 +156,17 @@ def median(measure: Callable[[], float], runs: int = RUNS) -> float:
 def table(results: Iterable[Result]) -> str:
     """The results as a Markdown table."""
     lines = ["| point | floor | measured | ratio | bound | |", "| --- | --: | --: | --: | --: | --- |"]
-    for one in results:
-        ratio = "" if one.absolute else f"{one.ratio:.2f}"
-        bound = f"{one.bound:g} {one.unit}" if one.absolute else f"{one.bound:g}"
-        floor = "" if one.absolute else f"{one.floor:,.2f}".removesuffix(".00")
-        measured = f"{one.measured:,.2f}".removesuffix(".00")
-        verdict = "yes" if one.good else "MISSED"
-        lines.append(f"| {one.point} | {floor} | {measured} {one.unit} | {ratio} | {bound} | {verdict} |")
+    for result in results:
+        ratio = "" if result.absolute else f"{result.ratio:.2f}"
+        bound = f"{result.bound:g} {result.unit}" if result.absolute else f"{result.bound:g}"
+        floor = "" if result.absolute else f"{result.floor:,.2f}".removesuffix(".00")
+        measured = f"{result.measured:,.2f}".removesuffix(".00")
+        verdict = "yes" if result.is_within_bound else "MISSED"
+        lines.append(f"| {result.point} | {floor} | {measured} {result.unit} | {ratio} | {bound} | {verdict} |")
     return "\n".join(lines)
 
 
 def main(measure: Callable[[], Iterable[Result]]) -> None:
-    """What a benchmark's module does when it is run."""
+    """Print the table of one benchmark."""
     os.chdir(Path(__file__).parents[1])
     print(table(measure()))

@@ -1,7 +1,7 @@
-"""The same streams read by the CDK's concurrent source: the peer that the engine is measured beside.
+"""Read the connector's streams with the CDK's concurrent source, for comparison with the sync engine.
 
-Takes the number of workers and the names of the streams (none: those that are on by default); the settings come from
-the environment. The last line of stderr has the seconds of processor time beyond the imports'.
+Arguments: the number of workers and the names of the streams (none: the default streams). The settings come from the
+environment. The last line of stderr is the processor time in seconds, without the imports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from source_incident.source import SourceIncident
 logger = logging.getLogger("airbyte")
 
 
-class Concurrent(ConcurrentSourceAdapter):
+class ConcurrentSourceIncident(ConcurrentSourceAdapter):
     """SourceIncident's streams in the CDK's concurrent source."""
 
     def __init__(self, workers: int, names: Collection[str]) -> None:
@@ -57,10 +57,9 @@ class Concurrent(ConcurrentSourceAdapter):
 
 
 def main(workers: int, names: list[str]) -> None:
-    given = config.load("ENV")
-    wanted = SourceIncident().default_catalog(given).streams
-    names = names or [item.stream.name for item in wanted]
-    source = Concurrent(workers, names)
+    settings = config.load("ENV")
+    names = names or [item.stream.name for item in SourceIncident().default_catalog(settings).streams]
+    source = ConcurrentSourceIncident(workers, names)
     catalog = ConfiguredAirbyteCatalog(
         streams=[
             ConfiguredAirbyteStream(
@@ -68,16 +67,16 @@ def main(workers: int, names: list[str]) -> None:
                 sync_mode=SyncMode.full_refresh,
                 destination_sync_mode=DestinationSyncMode.overwrite,
             )
-            for stream in source.streams(given)
+            for stream in source.streams(settings)
         ]
     )
     with os.fdopen(1, "w", buffering=1 << 16, closefd=False) as out:
-        for message in source.read(logger, given, catalog):
+        for message in source.read(logger, settings, catalog):
             out.write(AirbyteEntrypoint.airbyte_message_to_string(message))
             out.write("\n")
 
 
 if __name__ == "__main__":
-    imported = time.process_time()
+    imports_seconds = time.process_time()
     main(int(sys.argv[1]), sys.argv[2:])
-    print(time.process_time() - imported, file=sys.stderr)
+    print(time.process_time() - imports_seconds, file=sys.stderr)

@@ -1,6 +1,7 @@
-"""The floor of `benchmarks/processor.py`: reads a list and writes its lines, with requests and orjson and nothing else.
+"""The lower bound of `benchmarks/processor.py`: read a list and write its records with only requests and orjson.
 
-Takes a stream, the endpoint and the key. The last line of stderr has the seconds of processor time beyond the imports'.
+Arguments: the stream, the endpoint and the key. The last line of stderr is the processor time in seconds, without the
+imports.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ def main(stream: str, endpoint: str, key: str) -> None:
                 return
 
     def by_incident(path: str, records_key: str) -> dict[str, list[dict[str, Any]]]:
-        rows = defaultdict(list)
+        grouped = defaultdict(list)
         for page in pages(path, records_key):
-            for row in page:
-                rows[row["incident_id"]].append(row)
-        return rows
+            for record in page:
+                grouped[record["incident_id"]].append(record)
+        return grouped
 
     with os.fdopen(1, "wb", buffering=1 << 16, closefd=False) as out:
 
@@ -69,6 +70,6 @@ def main(stream: str, endpoint: str, key: str) -> None:
 
 
 if __name__ == "__main__":
-    imported = time.process_time()
+    imports_seconds = time.process_time()
     main(*sys.argv[1:])
-    print(time.process_time() - imported, file=sys.stderr)
+    print(time.process_time() - imports_seconds, file=sys.stderr)

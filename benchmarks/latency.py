@@ -1,4 +1,4 @@
-"""The wall time of a first sync where every answer takes 150 ms and nothing limits it."""
+"""The wall time of a first sync with 150 ms per response and no rate limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from source_incident.streams.alerts import Alerts
 
 LATENCY = 0.150
 WORKERS = 10
-# A list that is read in parts.
+# Alerts in a list that is long enough to be divided into partitions.
 LONG = 20_000
 
 
@@ -22,21 +22,21 @@ def measure() -> Iterator[Result]:
         sandbox.config(latency=LATENCY * 1000)
         seconds = median(lambda: read(sandbox, workers=WORKERS).seconds)
     assert Alerts.page_size
-    chain = math.ceil(ACCOUNT["alerts"] / Alerts.page_size)
-    floor = requests * LATENCY / WORKERS + chain * LATENCY
+    sequential_pages = math.ceil(ACCOUNT["alerts"] / Alerts.page_size)
+    floor = requests * LATENCY / WORKERS + sequential_pages * LATENCY
     yield Result(f"latency, {requests} requests of 150 ms, 10 workers", seconds, floor, 1.3, "s")
     yield from _long()
 
 
 def _long() -> Iterator[Result]:
-    """A long list against one page after the other, in time, and against its pages, in requests."""
+    """A long list: time compared with reading page by page, requests compared with the number of pages."""
     assert Alerts.page_size
     pages = math.ceil(LONG / Alerts.page_size)
     with Sandbox(process=True, preload=True, alerts=LONG, plain=True, latency=LATENCY * 1000) as sandbox:
         seconds = read(sandbox, streams={"alerts": []}, workers=WORKERS).seconds
         requests = sandbox.requests(log=False)["total"]
-    yield Result(f"latency, {LONG:,} alerts against one chain", seconds, pages * LATENCY, 0.5, "s")
-    yield Result(f"requests, {LONG:,} alerts in parts", requests, pages, 1.05, "requests")
+    yield Result(f"latency, {LONG:,} alerts against page by page", seconds, pages * LATENCY, 0.5, "s")
+    yield Result(f"requests, {LONG:,} alerts in partitions", requests, pages, 1.05, "requests")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The processor time that a read takes, less that of importing, against reading the same pages with bare libraries.
+"""The processor time of a read, without imports, compared with reading the same pages with requests and orjson only.
 
-The floor is `benchmarks/floor.py`: requests reads the pages, orjson parses them and writes the lines.
+The lower bound is `benchmarks/floor.py`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ def measure() -> Iterator[Result]:
 
 
 def _modes(
-    what: str, sandbox: Sandbox, streams: Mapping[str, Sequence[str]], stream: str, rounds: int
+    name: str, sandbox: Sandbox, streams: Mapping[str, Sequence[str]], stream: str, rounds: int
 ) -> Iterator[Result]:
-    """Floor and connector are measured in turns, so that the machine's other work hits all alike."""
+    """Measure the lower bound and the connector alternately, so that other load on the machine affects both."""
     floor = [sys.executable, "-m", "benchmarks.floor", stream, sandbox.url, sandbox.key]
-    # A first reading fills the sandbox's caches, so that it takes the same part in every run.
+    # The first read fills the sandbox's caches, so that later reads take the same time.
     run(floor)
-    turns: dict[str, Callable[[], float]] = {
+    measurements: dict[str, Callable[[], float]] = {
         "floor": lambda: _seconds(floor),
-        "Airbyte": lambda: _reading(sandbox, streams, singer=False),
-        "Singer": lambda: _reading(sandbox, streams, singer=True),
+        "Airbyte": lambda: _read_seconds(sandbox, streams, singer=False),
+        "Singer": lambda: _read_seconds(sandbox, streams, singer=True),
     }
-    measured = [{name: turn() for name, turn in turns.items()} for _ in range(rounds)]
-    medians = {name: statistics.median(one[name] for one in measured) for name in turns}
-    for name in ("Airbyte", "Singer"):
-        yield Result(f"processor, {what}, {name}", medians[name], medians["floor"], 2.0, "s")
+    measured = [{key: measure_one() for key, measure_one in measurements.items()} for _ in range(rounds)]
+    medians = {key: statistics.median(seconds[key] for seconds in measured) for key in measurements}
+    for protocol in ("Airbyte", "Singer"):
+        yield Result(f"processor, {name}, {protocol}", medians[protocol], medians["floor"], 2.0, "s")
 
 
-def _reading(sandbox: Sandbox, streams: Mapping[str, Sequence[str]], *, singer: bool) -> float:
+def _read_seconds(sandbox: Sandbox, streams: Mapping[str, Sequence[str]], *, singer: bool) -> float:
     with command_to_read(sandbox, streams=streams, singer=singer, module="benchmarks.measured") as (
         command,
         environment,
@@ -55,7 +55,7 @@ def _reading(sandbox: Sandbox, streams: Mapping[str, Sequence[str]], *, singer: 
 
 
 def _seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
-    return float(run(command, environment).said.splitlines()[-1])
+    return float(run(command, environment).stderr.splitlines()[-1])
 
 
 if __name__ == "__main__":

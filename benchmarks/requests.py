@@ -1,4 +1,4 @@
-"""How many requests a first sync of the default streams makes, against the pages that hold its records."""
+"""The requests of a first sync of the default streams, compared with the minimum that reads all their records."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from benchmarks.common import ACCOUNT, Result, main, read
 from sandbox import Sandbox
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream
 
 MODES = ("standard", "retrospective")
 
 
-def fewest(sandbox: Sandbox) -> int:
-    """The fewest requests that bring every record of the default streams.
+def minimum_requests(sandbox: Sandbox) -> int:
+    """The minimum number of requests that read every record of the default streams.
 
-    A list of its own takes the pages that hold it, at least one. A list below another takes that for each parent. Of
-    the nested columns of incidents, `updates` and `actions` lie in lists that are read anyway.
+    A list needs its number of pages, at least one. A child stream needs that for each parent. The nested column
+    `attachments` needs one request per incident; `updates` and `actions` come from lists that are read anyway.
     """
     modes = {incident["id"]: incident["mode"] for incident in sandbox.records("incidents")}
-    wanted = {id_ for id_, mode in modes.items() if mode in MODES}
-    attachments = len(wanted)
-    total = attachments
+    incidents = {id_ for id_, mode in modes.items() if mode in MODES}
+    total = len(incidents)  # the attachments
     for stream in STREAMS:
         if stream.selected_by_default:
-            total += _of_stream(sandbox, stream, wanted)
+            total += _of_stream(sandbox, stream, incidents)
     return total
 
 
@@ -38,8 +38,8 @@ def _of_stream(sandbox: Sandbox, stream: type[IncidentStream], incidents: set[st
         parents = len(sandbox.records(_name(stream.parent)))
         if stream.page_size is None:
             return parents
-        rows = Counter(tuple(ids.values()) for ids in sandbox.snapshot(name)["parents"])
-        return parents + sum(math.ceil(count / stream.page_size) - 1 for count in rows.values())
+        children = Counter(tuple(ids.values()) for ids in sandbox.snapshot(name)["parents"])
+        return parents + sum(math.ceil(count / stream.page_size) - 1 for count in children.values())
     if stream.page_size is None:
         return 1
     records = sandbox.records(name)
@@ -58,11 +58,11 @@ def measure() -> Iterator[Result]:
     for incidents in (50, 500, 5000):
         options = {name: count * incidents // 500 for name, count in ACCOUNT.items()}
         with Sandbox(process=True, **options) as sandbox:
-            floor = fewest(sandbox)
+            floor = minimum_requests(sandbox)
             sandbox.reset()
             read(sandbox)
-            made = sandbox.requests(log=False)["total"]
-        yield Result(f"requests, {incidents} incidents", made, floor, 1.03, "requests")
+            requests = sandbox.requests(log=False)["total"]
+        yield Result(f"requests, {incidents} incidents", requests, floor, 1.03, "requests")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long the program takes to begin, against importing the CDK."""
+"""The start-up time of the program, compared with importing the CDK."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ RUNS = 5
 
 
 def measure() -> Iterator[Result]:
-    """The floor and what is held against it are measured in turns, so that the machine's other work hits all alike."""
+    """Measure all commands alternately, so that other load on the machine affects all of them."""
     key = {"INCIDENT_API_KEY": "none"}
-    turns: dict[str, Callable[[], float]] = {
+    measurements: dict[str, Callable[[], float]] = {
         "import airbyte_cdk": lambda: run([sys.executable, "-c", "import airbyte_cdk"]).seconds,
         "--version": lambda: run([*PROGRAM, "--version"]).seconds,
         "--help": lambda: run([*PROGRAM, "--help"]).seconds,
@@ -26,21 +26,21 @@ def measure() -> Iterator[Result]:
         "discover": lambda: run([*PROGRAM, "discover", "--config", "ENV"], key).seconds,
         "a read's first request": _first_request,
     }
-    rounds = [{what: turn() for what, turn in turns.items()} for _ in range(RUNS)]
-    medians = {what: statistics.median(one[what] for one in rounds) for what in turns}
+    rounds = [{name: measure_one() for name, measure_one in measurements.items()} for _ in range(RUNS)]
+    medians = {name: statistics.median(seconds[name] for seconds in rounds) for name in measurements}
     floor = medians.pop("import airbyte_cdk")
-    for what, seconds in medians.items():
-        bound = 1.15 if what in ("discover", "a read's first request") else 0.25
-        yield Result(f"start, {what}", seconds, floor, bound, "s")
+    for name, seconds in medians.items():
+        bound = 1.15 if name in ("discover", "a read's first request") else 0.25
+        yield Result(f"start, {name}", seconds, floor, bound, "s")
 
 
 def _first_request() -> float:
-    """Seconds from the start of the program to its first request, which is never answered."""
+    """Seconds from the start of the program to its first request, which gets no response."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(60)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         environment = {**os.environ, "INCIDENT_API_KEY": "none", "INCIDENT_ENDPOINT": url}
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         process = subprocess.Popen(
             [*PROGRAM, "read", "--config", "ENV"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -49,8 +49,8 @@ def _first_request() -> float:
             with connection:
                 connection.settimeout(60)
                 if not connection.recv(1):
-                    raise RuntimeError("the program made no request")
-                return time.perf_counter() - began
+                    raise RuntimeError("the program sent no request")
+                return time.perf_counter() - started_at
         finally:
             process.kill()
             process.wait()

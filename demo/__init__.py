@@ -1,1 +1,1 @@
-"""`make demo`: a made-up company, synced from the sandbox into DuckDB, and three answers."""
+"""`make demo`: sync a made-up company from the mock API into DuckDB and run three queries."""

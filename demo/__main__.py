@@ -1,4 +1,4 @@
-"""The demo's program: sandbox, tap, target, tables. Everything it starts, it ends."""
+"""Run the demo: start the mock API, sync it into DuckDB, print query results and draw a chart."""
 
 import json
 import subprocess
@@ -23,35 +23,35 @@ DATABASE = HERE / "incident.duckdb"
 PICTURE = HERE / "incidents-by-severity.svg"
 BIN = Path(sys.executable).parent
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
-STREAMS_A_ROW = 2
+STREAMS_PER_ROW = 2
 WAIT_SECONDS = 120
 
 console = Console(highlight=False)
 
 
 class DemoError(Exception):
-    """The demo can't go on. The message says which program failed, and where its log is."""
+    """The demo failed. The message names the program and its log file."""
 
 
 def main() -> None:
-    """Runs the demo; exits 1 with one line, and the log's end, when a part of it fails."""
-    began = time.monotonic()
+    """Run the demo. If a part fails, print an error with the end of its log and exit with code 1."""
+    started_at = time.monotonic()
     try:
         with tempfile.TemporaryDirectory() as directory, sandbox() as url:
-            console.print(f"A made-up company's incident.io answers at [bold]{url}[/].")
+            console.print(f"The mock API of a made-up company listens on [bold]{url}[/].")
             emitted = sync(Path(directory), url)
         show(emitted)
     except DemoError as error:
         console.print(f"[bold red]{error}[/]")
         sys.exit(1)
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_at
     database = DATABASE.relative_to(ROOT)
-    console.print(f"\n{seconds:.0f} seconds. The database is yours to ask more: {database}")
+    console.print(f"\n{seconds:.0f} seconds. Run your own queries on the database: {database}")
 
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """The sandbox on a free port; gives its URL."""
+    """Run the mock API on a free port and yield its URL."""
     log = HERE / "sandbox.log"
     with log.open("w") as errors:
         program = subprocess.Popen(
@@ -64,7 +64,7 @@ def sandbox() -> Iterator[str]:
         try:
             line = _stream(program.stdout).readline()
             if "http://" not in line:
-                raise failed("the sandbox", log)
+                raise failed("the mock API", log)
             yield line[line.index("http://") :].strip()
         finally:
             program.terminate()
@@ -72,14 +72,14 @@ def sandbox() -> Iterator[str]:
 
 
 def sync(directory: Path, url: str) -> dict[str, int]:
-    """Pipes the tap into the target, as a shell would, and counts what went through.
+    """Pipe the tap into the target and count the records.
 
     Args:
-        directory: where the two config files are written.
-        url: the API.
+        directory: for the two config files.
+        url: the API's URL.
 
     Returns:
-        the number of records by stream, each key once.
+        The number of distinct primary keys by stream.
 
     Raises:
         DemoError: the tap or the target failed.
@@ -87,7 +87,7 @@ def sync(directory: Path, url: str) -> dict[str, int]:
     tap_config = directory / "tap.json"
     tap_config.write_text(json.dumps({"api_key": "sandbox-key", "endpoint": url}))
     target_config = directory / "target.json"
-    # The metadata columns tell the target's CSV reader a first row from a header.
+    # Without metadata columns the target's CSV reader can take a first row for a header.
     target_config.write_text(
         json.dumps({"path": str(DATABASE), "default_target_schema": "main", "add_metadata_columns": True})
     )
@@ -96,8 +96,6 @@ def sync(directory: Path, url: str) -> dict[str, int]:
     console.print("$ tap-incident --config tap.json | target-duckdb --config target.json")
 
     tap_log, target_log = HERE / "tap.log", HERE / "target.log"
-    keys: dict[str, list[str]] = {}
-    seen: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     with tap_log.open("w") as tap_errors, target_log.open("w") as target_errors:
         tap = subprocess.Popen(
             [BIN / "tap-incident", "--config", tap_config],
@@ -114,32 +112,40 @@ def sync(directory: Path, url: str) -> dict[str, int]:
         )
         try:
             with _stream(tap.stdout) as messages, _stream(target.stdin) as loader:
-                for line in messages:
-                    loader.write(line)
-                    message = json.loads(line)
-                    if message["type"] == "SCHEMA":
-                        keys[message["stream"]] = message["key_properties"]
-                    elif message["type"] == "RECORD":
-                        stream, record = message["stream"], message["record"]
-                        seen[stream].add(tuple(str(record[key]) for key in keys[stream]))
+                counts = forward(messages, loader)
         except BrokenPipeError:
             raise failed("target-duckdb", target_log) from None
         except json.JSONDecodeError:
             raise failed("tap-incident wrote a line that is not JSON and", tap_log) from None
         finally:
-            ends = [program.wait(WAIT_SECONDS) for program in (tap, target)]
-    if ends[0]:
+            exit_codes = [program.wait(WAIT_SECONDS) for program in (tap, target)]
+    if exit_codes[0]:
         raise failed("tap-incident", tap_log)
-    if ends[1]:
+    if exit_codes[1]:
         raise failed("target-duckdb", target_log)
-    return {stream: len(seen[stream]) for stream in keys}
+    return counts
+
+
+def forward(messages: IO[str], loader: IO[str]) -> dict[str, int]:
+    """Copy the tap's messages to the target and return the number of distinct primary keys by stream."""
+    keys: dict[str, list[str]] = {}
+    emitted_keys: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for line in messages:
+        loader.write(line)
+        message = json.loads(line)
+        if message["type"] == "SCHEMA":
+            keys[message["stream"]] = message["key_properties"]
+        elif message["type"] == "RECORD":
+            stream, record = message["stream"], message["record"]
+            emitted_keys[stream].add(tuple(str(record[key]) for key in keys[stream]))
+    return {stream: len(emitted_keys[stream]) for stream in keys}
 
 
 def show(emitted: dict[str, int]) -> None:
-    """Prints the rows of each table and the three answers, and draws one of them.
+    """Print the row count of each table and the query results, and draw a chart of the first one.
 
     Raises:
-        DemoError: a table lacks rows that the tap emitted.
+        DemoError: a table does not have the rows that the tap emitted.
     """
     with duckdb.connect(str(DATABASE), read_only=True) as database:
         rows = {
@@ -147,7 +153,7 @@ def show(emitted: dict[str, int]) -> None:
             for stream in emitted
         }
         if lost := [stream for stream in emitted if rows[stream] != emitted[stream]]:
-            raise DemoError(f"the database has not what the tap emitted: {', '.join(lost)}")
+            raise DemoError(f"these tables do not have the records that the tap emitted: {', '.join(lost)}")
         console.print(_columns(rows))
         for file in sorted((HERE / "answers").glob("*.sql")):
             query = file.read_text()
@@ -161,28 +167,28 @@ def show(emitted: dict[str, int]) -> None:
                 table.add_row(*("-" if value is None else str(value) for value in row))
             console.print(table)
         PICTURE.write_text(picture(database), encoding="utf-8")
-        console.print(f"\nThe first answer as a picture, for a browser: [bold]{PICTURE.relative_to(ROOT)}[/]")
+        console.print(f"\nChart of the first result, for a browser: [bold]{PICTURE.relative_to(ROOT)}[/]")
 
 
 def picture(database: duckdb.DuckDBPyConnection) -> str:
-    """The first answer as a chart, an SVG: the gravest severity lowest, incidents without one on top."""
+    """The first result as an SVG chart. Bars stack from the highest severity up to incidents without one."""
     (file,) = (HERE / "answers").glob("1-*.sql")
     answer = database.sql(file.read_text())
-    named = [name for (name,) in database.sql("select name from severities order by rank desc").fetchall()]
-    severities = [name for name in [*named, "(none)"] if name in answer.columns]
-    places = [answer.columns.index(name) for name in severities]
-    months = {row[0]: [row[place] for place in places] for row in reversed(answer.fetchall())}
+    by_rank = [name for (name,) in database.sql("select name from severities order by rank desc").fetchall()]
+    severities = [name for name in [*by_rank, "(none)"] if name in answer.columns]
+    columns = [answer.columns.index(name) for name in severities]
+    months = {row[0]: [row[column] for column in columns] for row in reversed(answer.fetchall())}
     return chart("Incidents a month, by severity", severities, months)
 
 
 def failed(name: str, log: Path) -> DemoError:
-    """The error of a program that failed, with the end of its log."""
+    """The error for a failed program, with the end of its log."""
     lines = log.read_text(errors="replace").splitlines()[-5:]
     return DemoError("\n".join([f"{name} failed; its log is {log.relative_to(ROOT)}", *lines]))
 
 
 def _columns(rows: dict[str, int]) -> Table:
-    """The streams and their rows, several streams side by side, in columns from top to bottom."""
+    """A table of the row counts with several streams per row, sorted down the columns."""
     table = Table(
         title=f"{len(rows)} streams, {sum(rows.values()):,} rows",
         title_justify="left",
@@ -190,11 +196,11 @@ def _columns(rows: dict[str, int]) -> Table:
         box=None,
         header_style="dim",
     )
-    for _ in range(STREAMS_A_ROW):
+    for _ in range(STREAMS_PER_ROW):
         table.add_column("stream")
         table.add_column("rows", justify="right")
     cells = sorted(rows.items())
-    height = -(-len(cells) // STREAMS_A_ROW)
+    height = -(-len(cells) // STREAMS_PER_ROW)
     for start in range(height):
         line = cells[start::height]
         table.add_row(*(text for stream, count in line for text in (stream, f"{count:,}")))

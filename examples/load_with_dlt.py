@@ -1,10 +1,10 @@
-"""Loads incident.io through dlt into the DuckDB file warehouse.duckdb; the next time, what changed since.
+"""Load incident.io with dlt into the DuckDB file warehouse.duckdb. Later runs load only changes.
 
     pip install "dlt[duckdb]"
     INCIDENT_API_KEY=... python load_with_dlt.py
 
-It needs tap-incident on the PATH and gives it the arguments that it is given (--config, --catalog). dlt keeps the
-tap's state where it keeps its own: a run that fails loads nothing, and leaves the state as it was.
+tap-incident must be on the PATH. The script's arguments (--config, --catalog) are passed to it. dlt stores the tap's
+state with its own: a failed run loads nothing and does not change the state.
 """
 
 import json
@@ -21,9 +21,9 @@ TYPES = {"boolean": "bool", "integer": "bigint", "number": "double", "string": "
 
 @dlt.resource(write_disposition="merge")
 def incident_io(*arguments: str) -> Iterator[Any]:
-    kept = dlt.current.resource_state()
+    resource_state = dlt.current.resource_state()
     with tempfile.NamedTemporaryFile("w", suffix=".json") as state:
-        state.write(json.dumps(kept.get("state", {})))
+        state.write(json.dumps(resource_state.get("state", {})))
         state.flush()
         command = ["tap-incident", *arguments, "--state", state.name]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as tap:
@@ -33,13 +33,13 @@ def incident_io(*arguments: str) -> Iterator[Any]:
                 elif message["type"] == "RECORD":
                     yield dlt.mark.with_table_name(message["record"], message["stream"])
                 else:
-                    kept["state"] = message["value"]
+                    resource_state["state"] = message["value"]
     if tap.returncode:
         raise RuntimeError(f"tap-incident ended with exit code {tap.returncode}")
 
 
 def hints(schema: dict[str, Any]) -> Any:
-    """A table's key and the types of its columns; lists and objects stay one column each."""
+    """The primary key and the column types of a table. A list or object is one JSON column."""
     columns = {}
     for name, column in schema["schema"]["properties"].items():
         kind = next((TYPES[kind] for kind in TYPES if kind in column["type"]), "json")

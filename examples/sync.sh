@@ -1,45 +1,47 @@
 #!/usr/bin/env bash
-# One sync into a Singer target, with its state kept in a file between runs.
+# Run one sync into a Singer target and keep its state in a file.
 #
 #   examples/sync.sh STATE_FILE TARGET [ARGUMENT...]
 #   INCIDENT_API_KEY=... examples/sync.sh state.json target-duckdb --config target.json
 #
-# The tap's settings come from TAP_CONFIG, a file, or else from the environment (INCIDENT_API_KEY ...);
-# TAP_CATALOG, a file, says which streams and columns. A target prints a state when it has stored what
-# belongs to it: each one is kept as it comes, so the last is there however the sync ends.
+# TAP_CONFIG: the tap's config file. Default: the settings come from the environment (INCIDENT_API_KEY ...).
+# TAP_CATALOG: a catalog file that selects streams and columns. Default: the default streams.
 #
-# SIGTERM, SIGINT and SIGHUP end the tap, then the target has 20 seconds to store what it was given; the
-# second signal ends both. STATE_FILE.lock stays: it lets one sync at a time use the state.
+# A target prints a state after it has stored the records that the state covers. Every state is written to
+# STATE_FILE at once, so STATE_FILE is valid however the sync ends.
+#
+# SIGTERM, SIGINT and SIGHUP stop the tap; the target then has 20 seconds to store the records it has received.
+# A second signal stops both. STATE_FILE.lock prevents two syncs from using one state; it is not deleted.
 set -euo pipefail
-set -m # the children get a process group of their own: Ctrl-C reaches them by stop alone
+set -m # the pipeline gets its own process group, so that Ctrl-C reaches it only through stop()
 [ $# -ge 2 ] || { echo "usage: sync.sh STATE_FILE TARGET [ARGUMENT...]" >&2; exit 2; }
 state=$1
 shift
 
-# The lock is the open file's, so it is held until this script and all that it started have ended.
+# The lock belongs to the open file. It is held until this script and all its children have exited.
 exec 9>"$state.lock"
 python3 -c '
 import fcntl, sys
 try:
     fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    sys.exit(f"sync.sh: another sync with {sys.argv[1]} is under way; wait for it, or give this one another state")
+    sys.exit(f"sync.sh: another sync with {sys.argv[1]} is running; wait until it ends or use another state file")
 except OSError as error:
     sys.exit(f"sync.sh: {sys.argv[1]}.lock: cannot be locked: {error.strerror}")
 ' "$state"
 
 keep_states() {
   trap '' HUP INT TERM
-  # A line that was cut off, a blank one and what is no JSON object are no state.
+  # Only a complete line with a JSON object is a state.
   exec python3 -c '
 import json, os, sys
 state = sys.argv[1]
 for line in sys.stdin.buffer:
     try:
-        whole = line.endswith(b"\n") and isinstance(json.loads(line), dict)
+        is_state = line.endswith(b"\n") and isinstance(json.loads(line), dict)
     except ValueError:
-        whole = False
-    if whole:
+        is_state = False
+    if is_state:
         try:
             with open(state + ".next", "wb") as file:
                 file.write(line)
@@ -51,12 +53,12 @@ for line in sys.stdin.buffer:
 ' "$state"
 }
 
-asked=""
+received=""
 stop() { # SIGNAL
   tap=$(jobs -p %1) || exit 1
-  if [ -z "$asked" ]; then
-    asked=$1
-    kill -s "$asked" "$tap" || true
+  if [ -z "$received" ]; then
+    received=$1
+    kill -s "$received" "$tap" || true
     { sleep 20 && kill -- "-$tap"; } 9>&- &
     timer=$!
     disown
@@ -72,9 +74,9 @@ tap-incident --config "${TAP_CONFIG:-ENV}" ${TAP_CATALOG:+--catalog "$TAP_CATALO
 last=$!
 ended=0
 wait %1 || ended=$?
-while kill -0 "$last" 2>/dev/null; do wait %1 || ended=$?; done # a signal cuts a wait short
-if [ -n "$asked" ]; then
+while kill -0 "$last" 2>/dev/null; do wait %1 || ended=$?; done # a signal interrupts wait
+if [ -n "$received" ]; then
   kill -- "-$timer" 2>/dev/null || true
-  ended=$((128 + $(kill -l "$asked")))
+  ended=$((128 + $(kill -l "$received")))
 fi
 exit "$ended"

@@ -1,4 +1,4 @@
-"""The demo runs as the README says, and what it prints, stores and draws agree."""
+"""The demo runs, and its output, database and chart agree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from integration_tests.support.tap import ROOT
 SECONDS = 120
 
 
-def test_the_demo_answers_from_its_database_and_draws_the_first_answer() -> None:
+def test_demo_prints_query_results_and_draws_the_first_one() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=True
     )

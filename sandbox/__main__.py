@@ -1,4 +1,4 @@
-"""`python -m sandbox --port P`: serves until it is stopped."""
+"""`python -m sandbox --port P`: serves the mock API until it is terminated."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import time
 from dataclasses import fields
 from typing import get_type_hints
 
-from .application import Application
-from .options import Options
-from .server import listen, make_server
+from sandbox.application import Application
+from sandbox.options import Options
+from sandbox.server import listen, make_server
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line: one flag per field of `Options`, and how to serve."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A stand-in for incident.io's API.",
+        description="A mock incident.io API. Prints its address to stdout when it is ready.",
     )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
-    parser.add_argument("--with-parent", action="store_true", help="end when the parent process does")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free port (%(default)s)")
+    parser.add_argument("--with-parent", action="store_true", help="exit when the parent process exits")
     hints = get_type_hints(Options)
     for field in fields(Options):
         flag = "--" + field.name.replace("_", "-")
@@ -44,15 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this process when the one that started it is gone."""
+def _exit_with_parent(parent: int) -> None:
+    """Exit when the parent process is gone."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
 def main() -> int:
-    arguments = vars(_parser().parse_args())
+    arguments = vars(make_parser().parse_args())
     host, port = arguments.pop("host"), arguments.pop("port")
     with_parent = arguments.pop("with_parent")
     try:
@@ -62,14 +63,10 @@ def main() -> int:
         print(f"sandbox: {error}", file=sys.stderr)
         return 2
     server = make_server(application)
-
-    def tell() -> None:
-        print(f"listening on http://{host}:{sock.getsockname()[1]}", flush=True)
-
-    server.on_started = tell
+    server.on_started = lambda: print(f"listening on http://{host}:{sock.getsockname()[1]}", flush=True)
     if with_parent:
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    # What was made so far stays; the collector need not look at it again and again.
+        threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
+    # Everything allocated so far lives until the end: exclude it from garbage collection.
     gc.collect()
     gc.freeze()
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

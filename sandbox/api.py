@@ -1,39 +1,32 @@
-"""The API itself: an ASGI application that answers GET requests from the lists.
-
-Kept cheap, for it is what a benchmark runs against: rows are serialised once, a page is rows joined
-between prepared bytes, and nothing is validated on the way out.
-"""
+"""The mock API: an ASGI application that authenticates, limits and routes GET requests."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import time
-from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections import Counter, deque
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
-from . import errors, filters, shifts
-from .contract import Contract, Endpoint
-from .errors import ApiError
-from .filters import Query
-from .limits import Bucket, Limits
-from .lists import ChildList, Match, Record, RecordList
-from .options import Options
-from .times import Clock
+from sandbox import errors
+from sandbox.account import Account, record_list
+from sandbox.asgi import Answer, Headers, Receive, Scope, Send, send_answer
+from sandbox.contract import Endpoint
+from sandbox.errors import ApiError
+from sandbox.faults import Faults
+from sandbox.filters import Query
+from sandbox.list_pages import ListPages
+from sandbox.lists import ChildList
+from sandbox.options import Options
+from sandbox.rate_limits import Bucket, RateLimits
+from sandbox.schedule_entries import schedule_entries
+from sandbox.times import Clock
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
-_LOGGED = 200_000
-_SORTS = {"created_at_newest_first": True, "created_at_oldest_first": False}
+_LOG_SIZE = 200_000
 _IDENTITY = {
     "identity": {
         "name": "Sandbox",
@@ -45,73 +38,45 @@ _IDENTITY = {
 }
 
 
-class Body(Protocol):
-    """An endpoint that answers with one object."""
-
-    def of(self, parent_ids: tuple[str, ...]) -> Record | None: ...
-
-
-class Account(Protocol):
-    """What is served: an invented company or a recorded account."""
-
-    contract: Contract
-    lists: dict[str, RecordList | ChildList]
-
-    @property
-    def bodies(self) -> MutableMapping[str, Any]: ...
-
-    def extras(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record: ...
-
-    def has_notes(self, alert_id: str) -> bool: ...
-
-
-@dataclass
-class Answer:
-    """What a request gets: made before any of it is sent, so that a fault can change it."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
 class Api:
-    """Answers requests; `log` and `counts` tell which came."""
+    """Answers requests.
 
-    def __init__(self, account: Account, options: Options, clock: Clock) -> None:
+    Attributes:
+        log: the requests received: path, query, status, and "unknown" parameters or the "fault", if any.
+        counts: number of requests by method and path template.
+        total: number of requests.
+        date_offset: seconds by which the Date header is wrong.
+    """
+
+    def __init__(self, account: Account, options: Options, clock: Clock, faults: Faults) -> None:
         self.account = account
         self.options = options
-        self.clock = clock
-        self.endpoints = account.contract.endpoints
-        self.log: deque[dict[str, Any]] = deque(maxlen=_LOGGED)
+        self.faults = faults
+        self._clock = clock
+        self.log: deque[dict[str, Any]] = deque(maxlen=_LOG_SIZE)
         self.counts: Counter[str] = Counter()
         self.total = 0
         self.date_offset = 0.0
         self.limits = self.make_limits()
-        self.fault: Fault | None = None
         self._ids = itertools.count(1)
-        self._totals: OrderedDict[Any, int] = OrderedDict()
-        self._exact = {e.path: e for e in self.endpoints.values() if "{" not in e.path}
-        self._templates = [(e.path.split("/"), e) for e in self.endpoints.values() if "{" in e.path]
+        self._pages = ListPages(account, options, clock)
+        endpoints = account.contract.endpoints.values()
+        self._exact = {e.path: e for e in endpoints if "{" not in e.path}
+        self._templates = [(e.path.split("/"), e) for e in endpoints if "{" in e.path]
 
-    def make_limits(self) -> Limits:
-        """The buckets that the options ask for, full."""
+    def make_limits(self) -> RateLimits:
+        """Full buckets, as configured in the options."""
         options = self.options
-        limits = Limits(
+        incidents = Bucket(options.incidents_limit, options.incidents_rate, options.other_client_incidents)
+        return RateLimits(
             enforced=options.buckets,
+            send_headers=options.rate_headers,
             key=Bucket(options.limit, options.rate, options.other_client),
-            paths={
-                "/v2/incidents": Bucket(
-                    options.incidents_limit,
-                    options.incidents_rate,
-                    options.other_client_incidents,
-                )
-            },
+            paths={"/v2/incidents": incidents},
         )
-        limits.headers_sent = options.rate_headers
-        return limits
 
     def reset(self) -> None:
-        """Forget the requests, and fill the buckets."""
+        """Clear the log and the counts, and refill the buckets."""
         self.log.clear()
         self.counts.clear()
         self.total = 0
@@ -125,20 +90,17 @@ class Api:
         entry = {"path": path, "query": query_text, "status": 0, "t": time.time()}
         self.total += 1
         self.log.append(entry)
+        arrived = time.monotonic()
+        answer, template = self._respond(scope, path, query_text, entry)
         if self.options.latency > 0:
-            arrived = time.monotonic()
-            answer, template = self.answer(scope, path, query_text, entry)
             await asyncio.sleep(self.options.latency / 1000 - (time.monotonic() - arrived))
-        else:
-            answer, template = self.answer(scope, path, query_text, entry)
         self.counts[f"{scope['method']} {template}"] += 1
         entry["status"] = answer.status
-        if self.fault is not None and await self.fault.strikes(scope, receive, send, answer, entry):
-            return
-        await send_answer(send, answer)
+        if not await self.faults.apply(scope, receive, send, answer, entry):
+            await send_answer(send, answer)
 
-    def answer(self, scope: Scope, path: str, query_text: str, entry: dict[str, Any]) -> tuple[Answer, str]:
-        """The answer to a request, and the path template that it was for."""
+    def _respond(self, scope: Scope, path: str, query_text: str, entry: dict[str, Any]) -> tuple[Answer, str]:
+        """The answer to a request, and the path template that matched."""
         request_id = f"req-{next(self._ids):010x}"
         headers = self._headers(request_id)
         template = path
@@ -147,11 +109,7 @@ class Api:
             endpoint, ids = self._route(path)
             if endpoint is not None:
                 template = endpoint.path
-            wait, told = self.limits.take(template)
-            headers += told
-            if wait > 0:
-                headers.append((b"retry-after", str(int(wait) + (wait > int(wait))).encode()))
-                raise errors.too_many()
+            self._take_tokens(template, headers)
             if scope["method"] not in ("GET", "HEAD"):
                 raise ApiError(405, "method_not_allowed", "method_not_allowed", "Use GET")
             if path == "/v1/identity":
@@ -165,24 +123,32 @@ class Api:
                 query: Query = {}
                 for name, value in parse_qsl(query_text, keep_blank_values=True):
                     query.setdefault(name, []).append(value)
-                body = self._answer(endpoint, ids, query, entry)
+                body = self._body(endpoint, ids, query, entry)
             return Answer(200, headers, body), template
         except ApiError as error:
             return Answer(error.status, headers, error.body(request_id)), template
 
     def _headers(self, request_id: str) -> Headers:
-        now = self.clock.now_ms() / 1000 + self.date_offset
+        now = self._clock.now_ms() / 1000 + self.date_offset
         return [
             (b"content-type", b"application/json"),
             (b"date", formatdate(now, usegmt=True).encode()),
             (b"x-request-id", request_id.encode()),
         ]
 
+    def _take_tokens(self, template: str, headers: Headers) -> None:
+        """Apply the rate limit. Adds its headers."""
+        wait, limit_headers = self.limits.take(template)
+        headers += limit_headers
+        if wait > 0:
+            headers.append((b"retry-after", str(int(wait) + (wait > int(wait))).encode()))
+            raise errors.too_many()
+
     def _authenticate(self, scope: Scope) -> None:
-        wanted = b"Bearer " + self.options.key.encode()
+        expected = b"Bearer " + self.options.key.encode()
         for name, value in scope["headers"]:
             if name == b"authorization":
-                if value == wanted:
+                if value == expected:
                     return
                 break
         raise errors.unauthenticated()
@@ -205,164 +171,39 @@ class Api:
                 return candidate, tuple(ids)
         return None, ()
 
-    def _answer(self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]) -> bytes:
+    def _body(self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]) -> bytes:
         parent_ids = self._parent_ids(endpoint, ids, query)
         if endpoint.name == "schedule_entries":
             return self._schedule_entries(parent_ids, query)
         if endpoint.records_key is None:
-            body = self.account.bodies[endpoint.name].of(parent_ids)
+            body = self.account.bodies[endpoint.name].get(parent_ids)
             if body is None:
                 raise errors.not_found()
             return orjson.dumps(body)
         found = self.account.lists[endpoint.name]
-        records = found.of(parent_ids) if isinstance(found, ChildList) else found
+        records = found.children_of(parent_ids) if isinstance(found, ChildList) else found
         if records is None:
             raise errors.not_found()
-        return self._list(endpoint, records, parent_ids, query, entry)
+        return self._pages.page(endpoint, records, parent_ids, query, entry)
 
     @staticmethod
     def _parent_ids(endpoint: Endpoint, ids: tuple[str, ...], query: Query) -> tuple[str, ...]:
         if ids or not endpoint.parents:
             return ids
-        found = []
+        parent_ids = []
         for parameter, _ in endpoint.parents:
             values = query.get(parameter)
             if not values or not values[-1]:
                 raise errors.missing(parameter)
-            found.append(values[-1])
+            parent_ids.append(values[-1])
         if endpoint.name == "alert_notes" and "alert_group_id" in query:
             raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
-        return tuple(found)
-
-    def _list(
-        self,
-        endpoint: Endpoint,
-        records: RecordList,
-        parent_ids: tuple[str, ...],
-        query: Query,
-        entry: dict[str, Any],
-    ) -> bytes:
-        size = self._page_size(endpoint, query)
-        chosen = filters.build(
-            endpoint,
-            records,
-            query,
-            now_ms=self.clock.now_ms(),
-            is_note=self._is_note(records) if endpoint.name == "alerts" else None,
-        )
-        if chosen.unknown:
-            entry["unknown"] = chosen.unknown
-            if self.options.strict:
-                raise errors.invalid(chosen.unknown[0], "is not a parameter of this endpoint")
-        newest_first = records.newest_first
-        if "sort_by" in query and "sort_by" in endpoint.parameters:
-            if query["sort_by"][-1] not in _SORTS:
-                raise errors.invalid("sort_by", "must be one of " + ", ".join(_SORTS))
-            newest_first = _SORTS[query["sort_by"][-1]]
-        after = self._after(records, query) if endpoint.paged else None
-        if chosen.handles is None:
-            handles = records.handles(chosen.match, reverse=newest_first, after=after)
-        else:
-            named = chosen.handles[::-1] if newest_first else chosen.handles
-            if after is not None:
-                named = named[named.index(after) + 1 :] if after in named else []
-            handles = iter(named) if chosen.match is None else filter(chosen.match, named)
-        page = list(itertools.islice(handles, size + 1 if endpoint.paged else None))
-        more = endpoint.paged and len(page) > size
-        if more:
-            page.pop()
-        row = records.row
-        parts = [b'{"', str(endpoint.records_key).encode(), b'":[']
-        parts.append(b",".join([row(handle) for handle in page]))
-        parts.append(b"]")
-        if endpoint.name == "schedules" and size > 25:
-            parts[-2] = b",".join([_without_next_shifts(row(handle)) for handle in page])
-        for key, value in self.account.extras(endpoint, parent_ids).items():
-            parts += [b',"', key.encode(), b'":', orjson.dumps(value)]
-        if endpoint.paged:
-            meta: Record = {"page_size": size}
-            if page and (more or self.options.trailing_empty_page):
-                meta["after"] = records.id_of(page[-1])
-            if endpoint.has_total:
-                meta["total_record_count"] = self._total(records, chosen)
-            parts += [b',"pagination_meta":', orjson.dumps(meta)]
-        parts.append(b"}")
-        return b"".join(parts)
-
-    def _is_note(self, records: RecordList) -> Match:
-        return lambda handle: self.account.has_notes(records.id_of(handle))
-
-    @staticmethod
-    def _page_size(endpoint: Endpoint, query: Query) -> int:
-        if not endpoint.paged:
-            return 0
-        if "page_size" not in query:
-            if endpoint.page_size_required:
-                raise errors.missing("page_size")
-            return endpoint.page_size_default
-        try:
-            size = int(query["page_size"][-1])
-        except ValueError:
-            raise errors.invalid("page_size", "must be an integer") from None
-        if not 1 <= size <= endpoint.page_size_max:
-            raise errors.invalid("page_size", f"must be between 1 and {endpoint.page_size_max}")
-        return size
-
-    @staticmethod
-    def _after(records: RecordList, query: Query) -> int | None:
-        if "after" not in query:
-            return None
-        handle = records.find(query["after"][-1])
-        if handle is None:
-            raise errors.not_found("There is no record with the id given as after")
-        return handle
-
-    def _total(self, records: RecordList, chosen: filters.Filter) -> int:
-        if chosen.match is None and chosen.handles is None:
-            return len(records)
-        key = (id(records), records.version, chosen.key)
-        total = self._totals.get(key)
-        if total is None:
-            total = sum(1 for _ in records.handles(chosen.match))
-            self._totals[key] = total
-            if len(self._totals) > 256:
-                self._totals.popitem(last=False)
-        return total
+        return tuple(parent_ids)
 
     def _schedule_entries(self, parent_ids: tuple[str, ...], query: Query) -> bytes:
-        schedules = self.account.lists["schedules"]
-        assert isinstance(schedules, RecordList)
+        schedules = record_list(self.account, "schedules")
         handle = schedules.find(parent_ids[0])
         if handle is None:
             raise errors.not_found()
-        users = self.account.lists["users"]
-        assert isinstance(users, RecordList)
-        return orjson.dumps(shifts.entries(schedules.record(handle), users, query, self.clock.now_ms()))
-
-
-class Fault(Protocol):
-    """What may happen to an answer instead of being sent."""
-
-    async def strikes(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        answer: Answer,
-        entry: dict[str, Any],
-    ) -> bool:
-        """Whether it dealt with the answer itself; it may also have changed it."""
-
-
-def _without_next_shifts(row: bytes) -> bytes:
-    """A schedule as it comes in pages of more than 25."""
-    schedule = orjson.loads(row)
-    schedule.pop("next_shifts", None)
-    return orjson.dumps(schedule)
-
-
-async def send_answer(send: Send, answer: Answer) -> None:
-    """Send a whole answer."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+        users = record_list(self.account, "users")
+        return orjson.dumps(schedule_entries(schedules.record(handle), users, query, self._clock.now_ms()))

@@ -1,44 +1,42 @@
-"""All of a sandbox but its sockets: the account, the API, the faults, the admin face."""
+"""The ASGI application: the mock API, its faults and its admin endpoints."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
 
-from starlette.applications import Starlette
-
-from .admin import make_admin
-from .api import Account, Api, Receive, Scope, Send
-from .churn import Churn
-from .company import Company
-from .contract import Contract
-from .faults import Faults
-from .lists import RecordList
-from .options import Options
-from .recorded import RecordedAccount
-from .times import Clock
+from sandbox.account import Account
+from sandbox.admin import make_admin
+from sandbox.api import Api
+from sandbox.asgi import Receive, Scope, Send
+from sandbox.churn import Churn
+from sandbox.company import Company
+from sandbox.contract import Contract
+from sandbox.faults import Faults
+from sandbox.lists import RecordList
+from sandbox.options import Options
+from sandbox.recorded_account import RecordedAccount
+from sandbox.times import Clock
 
 
 class Application:
-    """An ASGI application."""
+    """Passes requests under /_sandbox to the admin endpoints, and all others to the API."""
 
     def __init__(self, options: Options) -> None:
-        """ValueError for options that make no sense."""
-        self.options = options
+        """Raises ValueError for invalid options."""
         clock = Clock(options.now)
         contract = Contract()
-        self.account: Account = (
+        account: Account = (
             Company(contract, options, clock) if options.data is None else RecordedAccount(contract, options, clock)
         )
-        self.api = Api(self.account, options, clock)
         self.faults = Faults(options.fault, options.seed)
-        self.api.fault = self.faults
-        self.churn = Churn(self.account, options, clock)
+        self._api = Api(account, options, clock, self.faults)
+        self._churn = Churn(account, options, clock)
+        self._admin = make_admin(self._api, self._churn)
         if options.preload:
-            for records in self.account.lists.values():
+            for records in account.lists.values():
                 if isinstance(records, RecordList):
                     records.preload()
-        self._admin: Starlette = make_admin(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -46,7 +44,7 @@ class Application:
         elif scope["path"].startswith("/_sandbox"):
             await self._admin(scope, receive, send)
         else:
-            await self.api(scope, receive, send)
+            await self._api(scope, receive, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         async with self._running():
@@ -57,8 +55,8 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        self.churn.restart()
+        self._churn.restart()
         try:
             yield
         finally:
-            self.churn.stop()
+            self._churn.stop()

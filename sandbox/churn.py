@@ -1,27 +1,24 @@
-"""An account that moves: records created and changed while they are being read."""
+"""Churn: records that are created and changed while the account is read."""
 
 from __future__ import annotations
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING
 
-from . import words
-from .lists import Record, RecordList
-from .options import Options
-from .times import SECOND, Clock, format_moment
-
-if TYPE_CHECKING:
-    from .api import Account
+from sandbox.account import Account, record_list
+from sandbox.company import vocabulary
+from sandbox.lists import Record, RecordList
+from sandbox.options import Options
+from sandbox.times import SECOND, Clock, format_moment
 
 _LISTS = ("incidents", "actions", "follow_ups", "alerts", "escalations", "incident_updates")
-_OF_INCIDENTS = ("actions", "follow_ups", "incident_updates")
-_BEHIND = 0.4  # the share of changes that are stamped well before they are seen
-_TICK = 0.02
+_INCIDENT_CHILDREN = ("actions", "follow_ups", "incident_updates")
+_BEHIND = 0.4  # share of changes with a timestamp well before they become visible
+_TICK_SECONDS = 0.02
 
 
 class Churn:
-    """Changes `options.churn` records a second; which ones, and how, follows from the seed."""
+    """Creates or changes `options.churn` records per second. The seed decides which, and how."""
 
     def __init__(self, account: Account, options: Options, clock: Clock) -> None:
         self._account = account
@@ -32,7 +29,7 @@ class Churn:
         self.changes = 0
 
     def restart(self) -> None:
-        """Start, or stop, as the options say; called in the server's loop."""
+        """Start or stop, depending on the options. Call it in the server's event loop."""
         self.stop()
         if self._options.churn > 0:
             self._task = asyncio.get_running_loop().create_task(self._run())
@@ -46,36 +43,35 @@ class Churn:
         loop = asyncio.get_running_loop()
         started, done = loop.time(), 0
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK_SECONDS)
             due = int((loop.time() - started) * self._options.churn)
             for _ in range(min(due - done, 1000)):
                 self.change()
             done = due
 
     def change(self) -> None:
-        """One change: a record created, or one changed (also one that was served already)."""
+        """Create a record, or change one."""
         random = self._random
         name = random.choice(_LISTS)
-        records = self._account.lists[name]
-        assert isinstance(records, RecordList)
+        records = record_list(self._account, name)
         if not records.length:
             return
         now = self._clock.now_ms()
         stamp = now - random.randrange(SECOND)
         if random.random() < _BEHIND:
             stamp = now - int(random.random() * self._options.churn_behind * SECOND)
-        model = records.record(self._some(records))
+        template = records.record(self._pick(records))
         if name == "incident_updates" or random.random() < 0.35:
-            record = self._created(name, records, model, stamp)
+            record = self._created(name, records, template, stamp)
         else:
-            record = self._changed(name, model, stamp)
+            record = self._changed(name, template, stamp)
         records.put(record)
         self.changes += 1
-        if name in _OF_INCIDENTS and self._options.churn_touch:
+        if name in _INCIDENT_CHILDREN and self._options.churn_touch:
             self._touch(str(record["incident_id"]), stamp)
 
-    def _some(self, records: RecordList) -> int:
-        """A record that is there, the newer ones more often."""
+    def _pick(self, records: RecordList) -> int:
+        """The handle of a record that exists; newer records more often."""
         while True:
             share = self._random.random() ** 0.5 if self._random.random() < 0.5 else None
             position = int((self._random.random() if share is None else share) * records.length)
@@ -83,14 +79,13 @@ class Churn:
             if records.find(records.id_of(handle)) is not None:
                 return handle
 
-    def _created(self, name: str, records: RecordList, model: Record, stamp: int) -> Record:
+    def _created(self, name: str, records: RecordList, template: Record, stamp: int) -> Record:
         moment = format_moment(stamp)
-        record = {**model, "id": records.new_id(stamp), "created_at": moment}
-        if name in _OF_INCIDENTS:
-            incidents = self._account.lists["incidents"]
-            assert isinstance(incidents, RecordList)
-            record["incident_id"] = incidents.id_of(self._some(incidents))
-        if "updated_at" in model:
+        record = {**template, "id": records.new_id(stamp), "created_at": moment}
+        if name in _INCIDENT_CHILDREN:
+            incidents = record_list(self._account, "incidents")
+            record["incident_id"] = incidents.id_of(self._pick(incidents))
+        if "updated_at" in template:
             record["updated_at"] = moment
         for key in ("resolved_at", "completed_at"):
             record.pop(key, None)
@@ -115,8 +110,8 @@ class Churn:
             "alerts": "description",
             "escalations": "title",
         }[name]
-        record[text] = f"{words.paragraph(random, 2)} (change {self.changes})"
-        # A change is never stamped before the record was created.
+        record[text] = f"{vocabulary.paragraph(random, 2)} (change {self.changes})"
+        # A change is never older than the record.
         moment = max(format_moment(stamp), record["created_at"])
         record["updated_at"] = moment
         if name in ("actions", "follow_ups") and random.random() < 0.5:
@@ -128,20 +123,19 @@ class Churn:
         elif name == "escalations":
             record["status"] = random.choice(("acked", "resolved"))
         elif name == "incidents":
-            self._move(record, moment)
+            self._change_status(record, moment)
         return record
 
-    def _move(self, incident: Record, moment: str) -> None:
-        """An incident goes to another status, now and then to one that the API hides."""
+    def _change_status(self, incident: Record, moment: str) -> None:
+        """Give an incident another status, sometimes one that the API hides by default."""
         incident["last_activity_at"] = moment
-        statuses = self._account.lists["incident_statuses"]
-        assert isinstance(statuses, RecordList)
+        statuses = record_list(self._account, "incident_statuses")
         if statuses.length and self._random.random() < 0.5:
             incident["incident_status"] = statuses.record(self._random.randrange(statuses.source.count))
 
     def _touch(self, incident_id: str, stamp: int) -> None:
-        incidents = self._account.lists["incidents"]
-        assert isinstance(incidents, RecordList)
+        """Update the timestamps of an incident."""
+        incidents = record_list(self._account, "incidents")
         handle = incidents.find(incident_id)
         if handle is None:
             return

@@ -1,10 +1,10 @@
-"""What the API offers, read from `contract.json` (facts of the vendor's OpenAPI document)."""
+"""The API's endpoints and schemas, read from `contract.json` (generated from the vendor's OpenAPI document)."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 _CONTRACT = Path(__file__).with_name("contract.json")
 _VERSION = re.compile(r"^/v(\d+)/")
 
-# Which list an id in a path or a required parameter is of, where its name does not say it.
+# (path, parameter) -> the list that the id belongs to, where the parameter's name differs.
 _PARENTS = {
     ("/v1/status-pages/{id}/incidents/{incident_id}/response-incidents", "id"): "status_pages",
     (
@@ -22,14 +22,13 @@ _PARENTS = {
         "incident_id",
     ): "status_page_incidents",
 }
-# The vendor's text asks for these although the document does not mark them as required:
-# one incident's attachments, one alert's notes.
-_NEEDED = {
+# Required by the document's text, though not marked as required in its schema.
+_REQUIRED = {
     ("/v1/incident_attachments", "incident_id"),
     ("/v1/alert_notes", "alert_id"),
 }
-# /v2/incidents says 500 and is capped at 250 (live).
-_CAPS = {"/v2/incidents": 250}
+# The document allows 500; the API returns at most 250 (live).
+_PAGE_SIZE_MAX = {"/v2/incidents": 250}
 
 
 def singular(name: str) -> str:
@@ -49,7 +48,7 @@ def plural(name: str) -> str:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A GET endpoint that answers with a list, or with one object (`records_key` is None)."""
+    """A GET endpoint that returns a list, or one object (`records_key` is None)."""
 
     path: str
     name: str
@@ -59,7 +58,7 @@ class Endpoint:
     parameters: dict[str, Schema]
     scopes: tuple[str, ...]
     parents: tuple[tuple[str, str], ...] = ()
-    """(parameter or placeholder, name of the list it is an id of), outermost first."""
+    """(parameter or placeholder, name of the list that its id belongs to), outermost first."""
     page_size_max: int = 0
     page_size_default: int = 25
     page_size_required: bool = False
@@ -67,7 +66,7 @@ class Endpoint:
     fields: frozenset[str] = field(default=frozenset())
     """The fields of a record."""
     keys: frozenset[str] = field(default=frozenset())
-    """What else the body holds beside the records and `pagination_meta`."""
+    """Keys of the body other than the records and `pagination_meta`."""
 
     @property
     def paged(self) -> bool:
@@ -91,8 +90,8 @@ class Contract:
     def endpoints(self) -> dict[str, Endpoint]:
         """The newest version of every list, by the list's name."""
         newest: dict[str, tuple[int, Endpoint]] = {}
-        for path, found in self._endpoints.items():
-            endpoint = self._endpoint(path, found)
+        for path, facts in self._endpoints.items():
+            endpoint = self._endpoint(path, facts)
             version = _VERSION.match(path)
             if endpoint is None or version is None:
                 continue
@@ -100,58 +99,48 @@ class Contract:
             if endpoint.name not in newest or newest[endpoint.name][0] < number:
                 newest[endpoint.name] = (number, endpoint)
         names = set(newest)
-        # A show endpoint asks for the id of a record of its own list and is not a list; what is
-        # left of those without records has a parent of another name, or none.
         return {name: self._with_parents(endpoint, names) for name, (_, endpoint) in newest.items()}
 
     def resolve(self, schema: Schema) -> Schema:
-        """The schema itself, references followed."""
+        """The schema that a reference points to."""
         while "$ref" in schema:
             schema = self.schemas[self.name_of(schema)]
         return schema
 
     @staticmethod
     def name_of(schema: Schema) -> str:
-        """The name that a reference points to; empty when it is no reference."""
+        """The name of the schema that a reference points to; empty for a schema that is no reference."""
         return str(schema.get("$ref", "")).rsplit("/", 1)[-1]
 
     def json_schema(self, path: str) -> Schema:
-        """The response of a path as a JSON Schema that stands on its own."""
+        """The response of a path as a self-contained JSON Schema."""
         return {"schemas": self.schemas, **self._endpoints[path]["response"]}
 
-    def _endpoint(self, path: str, found: dict[str, Any]) -> Endpoint | None:
-        if _is_show(path) or path in ("/v1/identity", "/v1/openapiV3.json"):
+    def _endpoint(self, path: str, facts: dict[str, Any]) -> Endpoint | None:
+        if _is_single_record(path) or path in ("/v1/identity", "/v1/openapiV3.json"):
             return None
-        response = self.resolve(found["response"])
-        properties: dict[str, Schema] = response.get("properties", {})
+        properties: dict[str, Schema] = self.resolve(facts["response"]).get("properties", {})
         if not properties:
             return None
-        records_key = next(
-            (
-                key
-                for key, value in properties.items()
-                if value.get("type") == "array" and key not in ("pagination_meta",)
-            ),
-            None,
-        )
-        parameters: dict[str, Schema] = found["parameters"]
+        arrays = (key for key, value in properties.items() if value.get("type") == "array" and key != "pagination_meta")
+        records_key = next(arrays, None)
+        record_schema = properties[records_key]["items"] if records_key else None
+        parameters: dict[str, Schema] = facts["parameters"]
         size = parameters.get("page_size", {})
         meta = self.resolve(properties.get("pagination_meta", {}))
         return Endpoint(
             path=path,
             name=_list_name(path),
-            response=found["response"],
+            response=facts["response"],
             records_key=records_key,
-            record_schema=properties[records_key]["items"] if records_key else None,
+            record_schema=record_schema,
             parameters=parameters,
-            scopes=tuple(found["scopes"]),
-            page_size_max=_CAPS.get(path, int(size.get("maximum", 250))) if size else 0,
+            scopes=tuple(facts["scopes"]),
+            page_size_max=_PAGE_SIZE_MAX.get(path, int(size.get("maximum", 250))) if size else 0,
             page_size_default=int(size.get("default", 25)),
             page_size_required=bool(size.get("required")),
             has_total="total_record_count" in meta.get("properties", {}),
-            fields=frozenset(self.resolve(properties[records_key]["items"]).get("properties", ()))
-            if records_key
-            else frozenset(),
+            fields=frozenset(self.resolve(record_schema).get("properties", ()) if record_schema else ()),
             keys=frozenset(properties) - {records_key, "pagination_meta"},
         )
 
@@ -159,27 +148,33 @@ class Contract:
     def _with_parents(endpoint: Endpoint, names: set[str]) -> Endpoint:
         parents = []
         for parameter, facts in endpoint.parameters.items():
-            required = facts.get("required") or (endpoint.path, parameter) in _NEEDED
+            required = facts.get("required") or (endpoint.path, parameter) in _REQUIRED
             if not required or parameter == "page_size":
                 continue
-            parent = _PARENTS.get((endpoint.path, parameter))
-            if parent is None and parameter.endswith("_id"):
-                parent = plural(parameter.removesuffix("_id"))
-            elif parent is None and facts["in"] == "path":
-                before = endpoint.path.split("/{" + parameter + "}")[0]
-                parent = before.rsplit("/", 1)[-1].replace("-", "_")
+            parent = _parent_list(endpoint.path, parameter, facts)
             if parent not in names:
-                raise ValueError(f"{endpoint.path}: {parameter} is the id of an unknown list")
+                problem = f"{endpoint.path}: {parameter} is not the id of a known list"
+                raise ValueError(f"contract: {problem}. Add it to _PARENTS in contract.py")
             parents.append((parameter, parent))
-        order = [p for p, _ in parents if "{" + p + "}" in endpoint.path]
-        order.sort(key=lambda p: endpoint.path.index("{" + p + "}"))
-        parents.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
-        fields = {f: getattr(endpoint, f) for f in endpoint.__dataclass_fields__}
-        return Endpoint(**{**fields, "parents": tuple(parents)})
+        # Placeholders in the order of the path, then query parameters.
+        positions = {parameter: endpoint.path.find("{" + parameter + "}") for parameter, _ in parents}
+        parents.sort(key=lambda pair: (positions[pair[0]] < 0, positions[pair[0]]))
+        return replace(endpoint, parents=tuple(parents))
 
 
-def _is_show(path: str) -> bool:
-    """Whether a path is one record of a list (a single structure of a status page is not)."""
+def _parent_list(path: str, parameter: str, facts: dict[str, Any]) -> str:
+    """The list that the id in a parameter or placeholder belongs to; empty if it is not an id."""
+    if (path, parameter) in _PARENTS:
+        return _PARENTS[path, parameter]
+    if parameter.endswith("_id"):
+        return plural(parameter.removesuffix("_id"))
+    if facts["in"] == "path":
+        return path.split("/{" + parameter + "}")[0].rsplit("/", 1)[-1].replace("-", "_")
+    return ""
+
+
+def _is_single_record(path: str) -> bool:
+    """Whether a path returns one record of a list. The structure of a status page has no list."""
     if path.startswith("/v2/status_page_structures/"):
         return False
     return path.endswith(("}", "/availability", "/ping", "/download"))

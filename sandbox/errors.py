@@ -1,4 +1,4 @@
-"""Errors as the API words them."""
+"""The API's errors: status and body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import orjson
 
 
 class ApiError(Exception):
-    """An answer that is an error: `status`, and what its body says."""
+    """An error response.
+
+    Attributes:
+        status: HTTP status.
+        kind: `type` in the body.
+        error: the one entry of `errors` in the body.
+    """
 
     def __init__(
         self,
@@ -76,6 +82,6 @@ def too_many() -> ApiError:
 
 
 def unsupported(field: str) -> ApiError:
-    """The API has it, the sandbox does not: better told than ignored."""
+    """The API has this parameter, the sandbox does not implement it."""
     message = f"The sandbox does not implement {field}"
     return ApiError(501, "sandbox_error", "not_implemented", message, field=field)

@@ -1,4 +1,7 @@
-"""Query parameters that choose records: their columns, their operators, and what is refused."""
+"""Query parameters that filter a list: their columns, their operators, defaults and errors.
+
+"live" marks what was measured at the real API.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import errors
-from .contract import Endpoint
-from .lists import Match, RecordList
-from .times import DAY, parse_date, parse_moment
+from sandbox import errors
+from sandbox.contract import Endpoint
+from sandbox.lists import Match, RecordList
+from sandbox.times import DAY, parse_date, parse_moment
 
 Query = dict[str, list[str]]
+Operators = dict[str, list[str]]
+"""The operators of one filter, each with its values."""
 
 _BRACKETS = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]")
 _TIME_OPERATORS = ("gte", "lte", "date_range")
 _NEVER = 1 << 62
 
-# These compare days, both ends included, and want yyyy-mm-dd (live); the rest compare moments.
-_BY_DATE = frozenset({"incidents", "escalations", "workflow_runs"})
+# Time filters of these lists take yyyy-mm-dd and include both days (live). Those of other lists take timestamps.
+_FILTERED_BY_DATE = frozenset({"incidents", "escalations", "workflow_runs"})
 
-# filter -> column, where a filter is not called as the column it looks at.
+# By list: filter -> column, where the names differ.
 _COLUMNS = {
     "incidents": {
         "status": "incident_status.id",
@@ -45,13 +50,13 @@ _COLUMNS = {
     },
     "incident_alerts": {"alert_id": "alert.id", "incident_id": "incident.id"},
 }
-# Incidents that a request gets only when it asks for them (live).
-_HIDDEN_CATEGORIES = ("declined", "canceled", "merged")
-_USUAL_MODES = ("standard", "retrospective")
-_ALL_MODES = (*_USUAL_MODES, "test", "tutorial", "stream")
+# Incidents that the API returns only on request (live).
+_HIDDEN_CATEGORIES = frozenset({"declined", "canceled", "merged"})
+_DEFAULT_MODES = ("standard", "retrospective")
+_ALL_MODES = (*_DEFAULT_MODES, "test", "tutorial", "stream")
 _PAGING = frozenset({"page_size", "after", "sort_by", "filter_mode"})
-# Fields of the record by name, and something else as parameters.
-_OTHER_MEANING = frozenset(
+# Parameters that have the name of a record's field and another meaning.
+_NOT_THE_FIELD = frozenset(
     {
         ("maintenance_windows", "status"),
         ("status_page_incidents", "start_at"),
@@ -60,75 +65,101 @@ _OTHER_MEANING = frozenset(
         ("status_page_maintenances", "end_at"),
     }
 )
-_NOT_HERE = frozenset({"gte", "lte", "all_of"})  # operators that the API has on other than times
-# Accepted and without effect here.
-_WITHOUT_EFFECT = frozenset({("alerts", "include_maintenance_window")})
+# Operators that the API has on filters other than times, and the sandbox does not implement.
+_UNSUPPORTED_OPERATORS = frozenset({"gte", "lte", "all_of"})
+# Accepted and ignored by the sandbox.
+_IGNORED = frozenset({("alerts", "include_maintenance_window")})
+# Parameters that the functions in `_DEFAULTS` handle.
+_HANDLED_BY_DEFAULTS = frozenset(
+    {
+        ("actions", "incident_mode"),
+        ("follow_ups", "incident_mode"),
+        ("users", "include_inactive"),
+        ("on_call_notification_pauses", "from"),
+        ("on_call_notification_pauses", "to"),
+    }
+)
 
 
 @dataclass
 class Filter:
-    """What a request wants of a list."""
+    """Which records of a list a request selects."""
 
     match: Match | None = None
     handles: list[int] | None = None
-    """The candidates in order, when a filter could name them at once."""
+    """The candidates in order, if a filter selects them without a scan."""
     key: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Identifies the filter, for a cache."""
     unknown: list[str] = field(default_factory=list)
     """Parameters that the contract does not have."""
 
 
-def build(endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int, is_note: Match | None) -> Filter:
-    """The filter of a request; ApiError (422) for what the API refuses.
+def build_filter(
+    endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int, has_notes: Match | None
+) -> Filter:
+    """The filter of a request.
 
-    `is_note` says of an alert whether it has notes.
+    Args:
+        endpoint: the list's endpoint.
+        records: the list.
+        query: the decoded query.
+        now_ms: the server's time.
+        has_notes: whether an alert has notes; None for other lists.
+
+    Raises:
+        ApiError: 422 if the API rejects the query, 501 if the sandbox does not implement it.
     """
-    name = endpoint.name
+    result = Filter(key=tuple(sorted((k, tuple(v)) for k, v in query.items() if k != "after")))
     matches: list[Match] = []
-    asked: dict[str, dict[str, list[str]]] = {}
-    built = Filter(key=tuple(sorted((k, tuple(v)) for k, v in query.items() if k != "after")))
-    above = {parameter for parameter, _ in endpoint.parents}
+    filters: dict[str, Operators] = {}
     for parameter, values in query.items():
-        if parameter in _PAGING or parameter in above:
-            if parameter not in endpoint.parameters:
-                built.unknown.append(parameter)
-            continue
         brackets = _BRACKETS.fullmatch(parameter)
-        if brackets is not None and endpoint.filters(brackets[1]):
-            asked.setdefault(brackets[1], {})[brackets[2]] = values
-        elif parameter.split("[")[0] in endpoint.parameters and "[" in parameter:
-            raise errors.unsupported(parameter)
-        elif parameter not in endpoint.parameters or endpoint.filters(parameter):
-            built.unknown.append(parameter)
-        elif (name, parameter) not in _PLAIN:
-            column = _column(endpoint, parameter)
-            if column == "incident_id":
-                built.handles = records.group(column, values[-1])
-            else:
-                matches.append(_one_of(records, column, values))
-    for parameter, operators in asked.items():
-        if (name, parameter) in _WITHOUT_EFFECT:
+        if not _is_known(endpoint, parameter):
+            result.unknown.append(parameter)
+        elif brackets is not None:
+            filters.setdefault(brackets[1], {})[brackets[2]] = values
+        elif not _is_filter(endpoint, parameter):
             continue
-        if parameter in ("created_at", "updated_at"):
-            matches.append(_times(name, records, parameter, operators))
-        elif parameter == "has_notes":
-            wanted = _only(parameter, operators, "is")[-1] == "true"
-            if is_note is not None:
-                matches.append(is_note if wanted else lambda handle: not is_note(handle))
+        elif (column := _column(endpoint, parameter)) == "incident_id":
+            result.handles = records.handles_with(column, values[-1])
         else:
-            column = _column(endpoint, parameter)
-            matches.extend(_operators(records, parameter, column, operators))
+            matches.append(_one_of(records, column, values))
+    for parameter, operators in filters.items():
+        matches += _filter(endpoint, records, parameter, operators, has_notes)
     if query.get("filter_mode", ["all"])[-1] == "any" and len(matches) > 1:
         matches = [_any(matches)]
-    matches.extend(_defaults(name, records, query, asked, now_ms))
+    if endpoint.name in _DEFAULTS:
+        matches += _DEFAULTS[endpoint.name](records, query, frozenset(filters), now_ms)
     if matches:
-        built.match = matches[0] if len(matches) == 1 else _all(matches)
-    return built
+        result.match = matches[0] if len(matches) == 1 else _all(matches)
+    return result
+
+
+def _is_paging_or_parent(endpoint: Endpoint, parameter: str) -> bool:
+    return parameter in _PAGING or any(parameter == parent for parent, _ in endpoint.parents)
+
+
+def _is_known(endpoint: Endpoint, parameter: str) -> bool:
+    """Whether the contract has a parameter; ApiError (501) if it has it and the sandbox does not."""
+    if _is_paging_or_parent(endpoint, parameter):
+        return parameter in endpoint.parameters
+    brackets = _BRACKETS.fullmatch(parameter)
+    if brackets is not None and endpoint.filters(brackets[1]):
+        return True
+    if parameter.split("[")[0] in endpoint.parameters and "[" in parameter:
+        raise errors.unsupported(parameter)
+    return parameter in endpoint.parameters and not endpoint.filters(parameter)
+
+
+def _is_filter(endpoint: Endpoint, parameter: str) -> bool:
+    """Whether a known parameter without an operator filters by a column."""
+    return not _is_paging_or_parent(endpoint, parameter) and (endpoint.name, parameter) not in _HANDLED_BY_DEFAULTS
 
 
 def _column(endpoint: Endpoint, parameter: str) -> str:
-    """The column that a parameter looks at; ApiError (501) when that is not implemented."""
+    """The column that a parameter filters by; ApiError (501) if the sandbox does not implement it."""
     mapped = _COLUMNS.get(endpoint.name, {}).get(parameter)
-    if mapped is None and (parameter not in endpoint.fields or (endpoint.name, parameter) in _OTHER_MEANING):
+    if mapped is None and (parameter not in endpoint.fields or (endpoint.name, parameter) in _NOT_THE_FIELD):
         raise errors.unsupported(parameter)
     return mapped or parameter
 
@@ -141,25 +172,43 @@ def _all(matches: list[Match]) -> Match:
     return lambda handle: all(match(handle) for match in matches)
 
 
-def _only(parameter: str, operators: dict[str, list[str]], allowed: str) -> list[str]:
-    for operator in operators:
-        if operator != allowed:
-            raise errors.invalid(parameter, f"{operator} is not an operator of {parameter}")
-    return operators[allowed]
+def _not(match: Match) -> Match:
+    return lambda handle: not match(handle)
 
 
-def _times(name: str, records: RecordList, column: str, operators: dict[str, list[str]]) -> Match:
+def _filter(
+    endpoint: Endpoint, records: RecordList, parameter: str, operators: Operators, has_notes: Match | None
+) -> list[Match]:
+    """The conditions of `parameter[operator]=value`."""
+    if (endpoint.name, parameter) in _IGNORED:
+        return []
+    if parameter in ("created_at", "updated_at"):
+        return [_times(records, parameter, operators, by_date=endpoint.name in _FILTERED_BY_DATE)]
+    if parameter == "has_notes":
+        for operator in operators:
+            if operator != "is":
+                raise _not_an_operator(parameter, operator)
+        if has_notes is None:
+            return []
+        return [has_notes if operators["is"][-1] == "true" else _not(has_notes)]
+    return _values(records, parameter, _column(endpoint, parameter), operators)
+
+
+def _not_an_operator(parameter: str, operator: str) -> errors.ApiError:
+    return errors.invalid(parameter, f"{operator} is not an operator of {parameter}")
+
+
+def _times(records: RecordList, column: str, operators: Operators, *, by_date: bool) -> Match:
     if len(operators) != 1 or not set(operators) <= set(_TIME_OPERATORS):
         raise errors.invalid(column, f"{column} takes exactly one of gte, lte or date_range")
     [(operator, values)] = operators.items()
-    parse = _day if name in _BY_DATE else _moment
+    parse = _day if by_date else _moment
     if operator == "date_range":
         low, tilde, high = values[-1].partition("~")
         if not tilde:
             raise errors.invalid(column, "date_range must be two dates with ~ between them")
-        start, end = parse(column, low)[0], parse(column, high)[1]
-        if name not in _BY_DATE:
-            end = parse(column, high)[0]  # half-open: the second moment is not included
+        # Ranges of dates include the last day, ranges of timestamps exclude the second timestamp.
+        start, end = parse(column, low)[0], parse(column, high)[1 if by_date else 0]
     elif operator == "gte":
         start, end = parse(column, values[-1])[0], _NEVER
     else:
@@ -169,6 +218,7 @@ def _times(name: str, records: RecordList, column: str, operators: dict[str, lis
 
 
 def _day(column: str, text: str) -> tuple[int, int]:
+    """Start and end of a day, in milliseconds."""
     day = parse_date(text)
     if day is None:
         raise errors.invalid(column, "must provide a date in the format yyyy-mm-dd")
@@ -176,74 +226,61 @@ def _day(column: str, text: str) -> tuple[int, int]:
 
 
 def _moment(column: str, text: str) -> tuple[int, int]:
+    """Start and end of a millisecond."""
     moment = parse_moment(text)
     if moment is None:
         raise errors.invalid(column, "must provide an RFC 3339 timestamp")
     return moment, moment + 1
 
 
-def _operators(records: RecordList, parameter: str, column: str, operators: dict[str, list[str]]) -> list[Match]:
-    made: list[Match] = []
-    for operator, values in operators.items():
-        wanted = [item for value in values for item in value.split(",")]
+def _values(records: RecordList, parameter: str, column: str, operators: Operators) -> list[Match]:
+    matches: list[Match] = []
+    for operator, texts in operators.items():
+        values = [value for text in texts for value in text.split(",")]
         if operator in ("one_of", "is"):
-            made.append(_one_of(records, column, wanted))
+            matches.append(_one_of(records, column, values))
         elif operator == "not_in":
-            one_of = _one_of(records, column, wanted)
-            made.append(lambda handle, one_of=one_of: not one_of(handle))  # type: ignore[misc]
+            matches.append(_not(_one_of(records, column, values)))
         elif operator == "starts_with":
-            start = wanted[0]
-            made.append(
-                lambda handle, start=start: str(  # type: ignore[misc]
-                    records.value(handle, column) or ""
-                ).startswith(start)
-            )
-        elif operator in _NOT_HERE:
+            matches.append(_starts_with(records, column, values[0]))
+        elif operator in _UNSUPPORTED_OPERATORS:
             raise errors.unsupported(f"{parameter}[{operator}]")
         else:
-            raise errors.invalid(parameter, f"{operator} is not an operator of {parameter}")
-    return made
+            raise _not_an_operator(parameter, operator)
+    return matches
 
 
-def _one_of(records: RecordList, column: str, wanted: list[str]) -> Match:
-    chosen = set(wanted)
+def _one_of(records: RecordList, column: str, values: list[str]) -> Match:
+    accepted = set(values)
     value = records.value
-    if column.count("[]"):
-        return lambda handle: not chosen.isdisjoint(value(handle, column))
-    return lambda handle: value(handle, column) in chosen
+    if "[]" in column:
+        return lambda handle: not accepted.isdisjoint(value(handle, column))
+    return lambda handle: value(handle, column) in accepted
 
 
-def _defaults(
-    name: str,
-    records: RecordList,
-    query: Query,
-    asked: dict[str, dict[str, list[str]]],
-    now_ms: int,
-) -> list[Match]:
-    """What the API leaves out unless it is asked for."""
-    make = _DEFAULTS.get(name)
-    return make(records, query, asked, now_ms) if make is not None else []
+def _starts_with(records: RecordList, column: str, prefix: str) -> Match:
+    return lambda handle: str(records.value(handle, column) or "").startswith(prefix)
 
 
-def _incidents(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
+# What the API leaves out by default.
+
+
+def _incidents(records: RecordList, query: Query, filters: frozenset[str], now_ms: int) -> list[Match]:
     value = records.value
-    made: list[Match] = []
-    if "status_category" not in asked and "status" not in asked:
-        hidden = frozenset(_HIDDEN_CATEGORIES)
-        made.append(lambda handle: value(handle, "incident_status.category") not in hidden)
-    if "mode" not in asked:
-        shown = frozenset((*_USUAL_MODES, None))
-        made.append(lambda handle: value(handle, "mode") in shown)
-    return made
+    matches: list[Match] = []
+    if "status_category" not in filters and "status" not in filters:
+        matches.append(lambda handle: value(handle, "incident_status.category") not in _HIDDEN_CATEGORIES)
+    if "mode" not in filters:
+        shown = frozenset((*_DEFAULT_MODES, None))
+        matches.append(lambda handle: value(handle, "mode") in shown)
+    return matches
 
 
-def _by_incident_mode(
-    records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int
-) -> list[Match]:
+def _incident_mode(records: RecordList, query: Query, filters: frozenset[str], now_ms: int) -> list[Match]:
     value = records.value
     modes = query.get("incident_mode")
     if modes is None:
-        shown = frozenset((*_USUAL_MODES, None))
+        shown = frozenset((*_DEFAULT_MODES, None))
     elif len(modes) > 1 or modes[0] not in _ALL_MODES:
         raise errors.invalid("incident_mode", "must be one of " + ", ".join(_ALL_MODES))
     else:
@@ -251,15 +288,15 @@ def _by_incident_mode(
     return [lambda handle: value(handle, "incident_mode") in shown]
 
 
-def _users(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
+def _users(records: RecordList, query: Query, filters: frozenset[str], now_ms: int) -> list[Match]:
     if query.get("include_inactive", ["false"])[-1] == "true":
         return []
     value = records.value
     return [lambda handle: value(handle, "is_active") is not False]
 
 
-def _pauses(records: RecordList, query: Query, asked: dict[str, dict[str, list[str]]], now_ms: int) -> list[Match]:
-    """Pauses that end after `from` (now, unless given) and start before `to`."""
+def _pauses(records: RecordList, query: Query, filters: frozenset[str], now_ms: int) -> list[Match]:
+    """Pauses that end after `from` (default: now) and start before `to`."""
     bounds = {"from": now_ms, "to": _NEVER}
     for name in bounds:
         if name in query:
@@ -273,20 +310,10 @@ def _pauses(records: RecordList, query: Query, asked: dict[str, dict[str, list[s
     ]
 
 
-_DEFAULTS: dict[str, Callable[[RecordList, Query, dict[str, dict[str, list[str]]], int], list[Match]]] = {
+_DEFAULTS: dict[str, Callable[[RecordList, Query, frozenset[str], int], list[Match]]] = {
     "incidents": _incidents,
-    "actions": _by_incident_mode,
-    "follow_ups": _by_incident_mode,
+    "actions": _incident_mode,
+    "follow_ups": _incident_mode,
     "users": _users,
     "on_call_notification_pauses": _pauses,
 }
-# Parameters that the defaults deal with.
-_PLAIN = frozenset(
-    {
-        ("actions", "incident_mode"),
-        ("follow_ups", "incident_mode"),
-        ("users", "include_inactive"),
-        ("on_call_notification_pauses", "from"),
-        ("on_call_notification_pauses", "to"),
-    }
-)

@@ -1,8 +1,8 @@
-"""The settings of a sandbox: one field each, from which the command line is made too."""
+"""The sandbox's options. The command line is generated from these fields."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -12,45 +12,61 @@ def option(default: int | float | bool | str | None, text: str) -> Any:
 
 @dataclass
 class Options:
-    """What a sandbox is started with."""
+    """Options of a sandbox."""
 
     key: str = option("sandbox-key", "the API key that is accepted")
-    data: str | None = option(None, "serve the record lists of this directory, a file <records>.json each")
-    seed: int = option(1, "the company invented is the same for the same seed")
-    now: str | None = option(None, "start the clock at this moment (RFC 3339)")
-    incidents: int = option(200, "incidents of the invented company")
-    updates: int = option(2000, "incident updates")
-    actions: int = option(500, "actions")
-    follow_ups: int = option(500, "follow-ups")
-    alerts: int = option(800, "alerts")
-    escalations: int = option(150, "escalations")
-    users: int = option(60, "users, about one in eight deactivated")
-    custom_fields: int = option(10, "custom fields")
-    attachments: int = option(3, "most attachments an incident has")
-    plain: bool = option(False, "small alerts and updates: required fields only")
-    round_times: int = option(0, "round creation times down to multiples of so many seconds, so that many are the same")
-    preload: bool = option(False, "make and serialise the records before the first request")
-    latency: float = option(0.0, "milliseconds before each answer")
-    forbid: list[str] = field(
-        default_factory=list,
-        metadata={"help": "a scope that the key lacks (may be repeated)"},
+    data: str | None = option(None, "serve the recorded account in this directory, one <list>.json file per list")
+    seed: int = option(1, "seed of the invented company; the same seed gives the same records")
+    now: str | None = option(None, "start the clock at this time (RFC 3339)")
+    incidents: int = option(200, "number of incidents in the invented company")
+    updates: int = option(2000, "number of incident updates")
+    actions: int = option(500, "number of actions")
+    follow_ups: int = option(500, "number of follow-ups")
+    alerts: int = option(800, "number of alerts")
+    escalations: int = option(150, "number of escalations")
+    users: int = option(60, "number of users; one in eight is deactivated")
+    custom_fields: int = option(10, "number of custom fields")
+    attachments: int = option(3, "maximum number of attachments per incident")
+    plain: bool = option(False, "give alerts and incident updates their required fields only")
+    round_times: int = option(
+        0, "round creation times down to a multiple of this many seconds, so that many are equal; 0 does not round"
     )
-    trailing_empty_page: bool = option(False, "give `after` even when nothing follows")
+    preload: bool = option(False, "generate and serialize the records before the first request")
+    latency: float = option(0.0, "delay before each response, in milliseconds")
+    forbid: list[str] = field(default_factory=list, metadata={"help": "a scope that the key lacks (may be repeated)"})
+    trailing_empty_page: bool = option(False, "send `after` on the last page too, so that an empty page follows")
     buckets: bool = option(False, "enforce the rate limits")
-    limit: float = option(1200.0, "requests that the key's bucket holds")
-    rate: float = option(20.0, "requests a second that the key's bucket gains")
-    incidents_limit: float = option(60.0, "the same for /v2/incidents")
-    incidents_rate: float = option(1.0, "the same for /v2/incidents")
-    other_client: float = option(0.0, "requests a second that another client takes from the key's bucket")
+    limit: float = option(1200.0, "capacity of the key's token bucket, in requests")
+    rate: float = option(20.0, "refill rate of the key's token bucket, in requests per second")
+    incidents_limit: float = option(60.0, "capacity of the token bucket of /v2/incidents, in requests")
+    incidents_rate: float = option(1.0, "refill rate of the token bucket of /v2/incidents, in requests per second")
+    other_client: float = option(
+        0.0, "requests per second that a simulated second client takes from the key's token bucket"
+    )
     other_client_incidents: float = option(
-        0.0, "requests a second that another client takes from the bucket of /v2/incidents"
+        0.0, "requests per second that a simulated second client takes from the token bucket of /v2/incidents"
     )
     rate_headers: bool = option(True, "send X-RateLimit headers")
-    churn: float = option(0.0, "changes a second while serving")
-    churn_behind: float = option(240.0, "most seconds that a change's timestamp is behind the clock")
-    churn_touch: bool = option(True, "a change to what belongs to an incident stamps the incident too")
+    churn: float = option(0.0, "records created or changed per second while serving")
+    churn_behind: float = option(240.0, "maximum delay of a change: its timestamp is up to this many seconds old")
+    churn_touch: bool = option(True, "a change to a child of an incident also updates the incident's updated_at")
     fault: list[str] = field(
         default_factory=list,
-        metadata={"help": "a fault to inject, KIND[:key=value,...] (may be repeated); faults.py lists them"},
+        metadata={"help": "a fault to inject, KIND[:key=value,...]; faults.py lists them (may be repeated)"},
     )
-    strict: bool = option(False, "refuse parameters that the contract does not have")
+    strict: bool = option(False, "reject query parameters that the contract does not have")
+
+    def to_arguments(self) -> list[str]:
+        """The command-line arguments that set these options."""
+        arguments: list[str] = []
+        for option_field in fields(self):
+            value = getattr(self, option_field.name)
+            name = option_field.name.replace("_", "-")
+            if isinstance(value, bool):
+                arguments.append(f"--{name}" if value else f"--no-{name}")
+            elif isinstance(value, list):
+                for item in value:
+                    arguments += [f"--{name}", item]
+            elif value is not None:
+                arguments += [f"--{name}", str(value)]
+        return arguments

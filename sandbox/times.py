@@ -1,4 +1,4 @@
-"""Moments as the sandbox counts them (milliseconds since 1970) and as the API writes them."""
+"""The clock, and conversion between milliseconds since 1970 and RFC 3339 timestamps."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MOMENT = re.compile(
 
 
 class Clock:
-    """The company's clock: the machine's, or one that starts at a given moment and runs on."""
+    """The sandbox's clock: the system clock, or a clock that starts at a given time."""
 
     def __init__(self, now: str | None = None) -> None:
-        """`now` is an RFC 3339 timestamp or a date; ValueError when it is neither."""
+        """`now` is an RFC 3339 timestamp or a date. Raises ValueError if it is neither."""
         started_at = None if now is None else parse_moment(now)
         if now is not None and started_at is None:
-            raise ValueError(f"not a timestamp: {now!r}")
+            raise ValueError(f"now: {now!r} is not an RFC 3339 timestamp or a date")
         self.offset_ms = 0 if started_at is None else started_at - int(time.time() * 1000)
 
     def now_ms(self) -> int:
@@ -33,7 +33,7 @@ class Clock:
 
 
 def format_moment(ms: int) -> str:
-    """RFC 3339 in UTC, without trailing zeros in the fraction, as the API writes it."""
+    """RFC 3339 in UTC, without trailing zeros in the fraction, in the API's format."""
     text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")[:-6]
     if ms % 10 == 0:
         text = text.rstrip("0").rstrip(".") if ms % 1000 else text[:-4]
@@ -45,7 +45,7 @@ def format_date(ms: int) -> str:
 
 
 def parse_date(text: str) -> int | None:
-    """The start of a day written as yyyy-mm-dd; None when it is not one."""
+    """The start of a day written as yyyy-mm-dd; None if the text is not a date."""
     if not _DATE.fullmatch(text):
         return None
     try:
@@ -55,7 +55,7 @@ def parse_date(text: str) -> int | None:
 
 
 def parse_moment(text: str) -> int | None:
-    """An RFC 3339 timestamp (or a date, as its start) to the millisecond; None when it is none."""
+    """An RFC 3339 timestamp, or the start of a date, in milliseconds; None if the text is neither."""
     if (day := parse_date(text)) is not None:
         return day
     match = _MOMENT.fullmatch(text)
@@ -64,7 +64,7 @@ def parse_moment(text: str) -> int | None:
     day_part, time_part, fraction, zone = match.groups()
     zone = "+00:00" if zone in "Zz" else zone
     try:
-        whole = datetime.fromisoformat(f"{day_part}T{time_part}{zone}")
+        seconds = datetime.fromisoformat(f"{day_part}T{time_part}{zone}")
     except ValueError:
         return None
-    return int(whole.timestamp()) * 1000 + int(float(fraction or 0) * 1000 + 1e-6)
+    return int(seconds.timestamp()) * 1000 + int(float(fraction or 0) * 1000 + 1e-6)

@@ -1,1 +1,1 @@
-"""What a maintainer runs: `python -m tools.<name>`."""
+"""Programs for maintainers: `python -m tools.<name>`."""

@@ -1,10 +1,9 @@
-"""Compare the streams with the vendor's document, which is their contract.
+"""Compare the streams with the vendor's OpenAPI document.
 
     python -m tools.contract [--newest | --document PATH]
 
-Prints what does not fit, a line each, and exits 1 where there is anything: lists that no stream
-reads, streams whose list is gone or deprecated, columns that differ from the document's, query
-parameters that it does not have, pages larger than it allows.
+Prints one line per difference and exits 1 if there is any: endpoints that no stream reads, removed or deprecated
+endpoints, columns that differ from the document, unknown query parameters, and page sizes over the maximum.
 """
 
 from __future__ import annotations
@@ -17,32 +16,33 @@ from pathlib import Path
 from typing import Any
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream, IncrementalStream
-from tools.document import PINNED_VERSION, Document, DocumentError, fetch, load
-from tools.facts import parameters
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream, IncrementalStream
+from tools.openapi import PINNED_VERSION, Document, DocumentError, fetch, load
+from tools.sandbox_contract import parameters
 from tools.schemas import KEPT_COLUMNS, SCHEMAS, SchemaError, stream_name, stream_schema
 
 UNREAD: Mapping[str, str] = {
-    "/v1/identity": "says whose key it is; `check` asks it",
+    "/v1/identity": "the owner of the key; `check` reads it",
     "/v1/openapiV3.json": "the document itself",
-    "/v2/alert_routes": "the older version of /v3/alert_routes, not deprecated yet",
-    "/v2/heartbeat/{}/ping": "writes: it is a heartbeat's ping",
+    "/v2/alert_routes": "older version of /v3/alert_routes, not deprecated yet",
+    "/v2/heartbeat/{}/ping": "has a side effect: it is a heartbeat's ping",
     "/v2/pay_reports/{}/download": "a file; /v2/pay_reports has the totals",
-    "/v2/status_pages/{}/components/{}/availability": "a figure computed for any window asked for",
+    "/v2/status_pages/{}/components/{}/availability": "computed for the window in the request",
 }
-"""What can be read and is no stream, with the reason; a placeholder is `{}`."""
+"""Endpoints that no stream reads, with the reason. A placeholder is `{}`."""
 
 
 def findings(document: Document) -> list[str]:
-    """Everything about the streams that does not fit `document`, a line each."""
+    """The differences between the streams and `document`, one line each."""
     found = list(_unread(document))
     for stream in STREAMS:
         found += [f"{stream_name(stream)}: {finding}" for finding in _stream(document, stream)]
     return found
 
 
-def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
-    """The query parameters that `stream` can send, each with the values fixed in the code."""
+def query_parameters(stream: type[IncidentStream]) -> dict[str, list[str]]:
+    """The query parameters that `stream` can send, each with its constant values (none for computed values)."""
     query: dict[str, Any] = {**stream.query, **stream.open_parent_query}
     if stream.page_size is not None:
         query |= {"page_size": [], stream.after_parameter: []}
@@ -63,21 +63,22 @@ def sent(stream: type[IncidentStream]) -> dict[str, list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what does not fit; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.contract", description=__doc__)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--newest", action="store_true", help="not the pinned version: the newest")
-    which.add_argument("--document", type=Path, help="an openapi.json of one's own")
+    """Print the differences and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.contract", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--newest", action="store_true", help="the newest published version instead of the pinned one")
+    source.add_argument("--document", type=Path, help="an openapi.json file instead of the pinned version")
     options = parser.parse_args(arguments)
     if options.document:
         document = load(options.document)
     else:
         document = fetch(None if options.newest else PINNED_VERSION)
     found = findings(document)
-    print(
-        f"{len(STREAMS)} streams against version {document.version} (pinned: {PINNED_VERSION}): {len(found)} findings"
-    )
-    print("".join(f"  {finding}\n" for finding in found), end="")
+    print(f"{len(STREAMS)} streams, version {document.version} (pinned: {PINNED_VERSION}): {len(found)} differences")
+    for finding in found:
+        print(f"  {finding}")
     return 1 if found else 0
 
 
@@ -91,42 +92,41 @@ def _children_of(stream: type[IncidentStream]) -> Iterator[type[ChildStream]]:
 def _unread(document: Document) -> Iterator[str]:
     read = {document.path_of(stream.endpoint) for stream in STREAMS}
     paths = set(document.operations)
-    exceptions = {document.path_of(path) for path in UNREAD}
-    for path in sorted(paths - read - exceptions):
+    for path in sorted(paths - read - {document.path_of(path) for path in UNREAD}):
         if document.operations[path].get("deprecated") or path.rpartition("/")[0] in paths:
             continue  # one record of a list, by its id
-        yield f"{path}: no stream reads it, and it is no exception"
+        yield f"{path}: no stream reads it, and it is not in UNREAD"
     for path in UNREAD:
         if document.path_of(path) is None:
-            yield f"{path}: an exception that the document does not have"
+            yield f"{path}: in UNREAD, but not in the document"
 
 
 def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
     path = document.path_of(stream.endpoint)
     if path is None:
-        yield f"{stream.endpoint} is gone"
+        yield f"{stream.endpoint} is not in the document"
         return
     if document.operations[path].get("deprecated"):
         yield f"{path} is deprecated"
     yield from _parameters(document, stream, path)
     try:
-        made = stream_schema(document, stream)
+        generated = stream_schema(document, stream)
     except (DocumentError, SchemaError, KeyError) as error:
-        yield f"{path}: no schema can be made: {error!r}"
+        yield f"{path}: the schema can't be generated: {error!r}"
         return
     file = SCHEMAS / f"{stream_name(stream)}.json"
     if not file.exists():
-        yield "it has no schema"
+        yield "has no schema file"
         return
-    yield from _columns(made, json.loads(file.read_text(encoding="utf-8")), "")
+    yield from _columns(generated, json.loads(file.read_text(encoding="utf-8")), "")
     for column in KEPT_COLUMNS.get(stream_name(stream), {}):
-        if column in _documented(document, stream):
-            yield f"column {column} is kept although the document has it"
+        if column in _document_fields(document, stream):
+            yield f"column {column} is in KEPT_COLUMNS, but the document has it"
 
 
 def _parameters(document: Document, stream: type[IncidentStream], path: str) -> Iterator[str]:
     documented = parameters(document, document.operations[path])
-    queried = sent(stream)
+    queried = query_parameters(stream)
     for parameter, values in queried.items():
         name, _, operator = parameter.removesuffix("]").partition("[")
         facts = documented.get(name)
@@ -136,17 +136,17 @@ def _parameters(document: Document, stream: type[IncidentStream], path: str) -> 
         if operator and operator not in facts.get("operators", [operator]):
             yield f"sends {parameter}, but {name} has no such operator"
         if wrong := sorted(set(values) - set(map(str, facts.get("enum", values)))):
-            yield f"sends {parameter} {', '.join(wrong)}, which the document does not know"
+            yield f"sends {parameter} {', '.join(wrong)}, which is not in the document"
         if name == "page_size" and (stream.page_size or 0) > facts.get("maximum", sys.maxsize):
-            yield f"asks for pages of {stream.page_size}; the maximum is {facts['maximum']}"
+            yield f"page_size is {stream.page_size}; the maximum is {facts['maximum']}"
     names = {parameter.partition("[")[0] for parameter in queried}
     for name, facts in documented.items():
         if facts["required"] and facts["in"] == "query" and name not in names:
             yield f"does not send {name}, which {path} requires"
 
 
-def _documented(document: Document, stream: type[IncidentStream]) -> set[str]:
-    """The fields that the document itself has, whatever the connector adds."""
+def _document_fields(document: Document, stream: type[IncidentStream]) -> set[str]:
+    """The fields of the stream's records in the document, without those that the connector adds."""
     body = document.body(stream.endpoint)
     found = body if stream.records_key is None else document.resolve(_at(body, stream.records_key))
     return set(document.resolve(found.get("items", found)).get("properties", {}))
@@ -157,24 +157,24 @@ def _at(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found
 
 
-def _columns(made: Mapping[str, Any], committed: Mapping[str, Any], path: str) -> Iterator[str]:
+def _columns(generated: Mapping[str, Any], committed: Mapping[str, Any], path: str) -> Iterator[str]:
     for keyword in ("type", "format"):
-        if made.get(keyword) != committed.get(keyword):
+        if generated.get(keyword) != committed.get(keyword):
             where = path or "the record"
-            yield f"{where}: {keyword} is {made.get(keyword)}, was {committed.get(keyword)}"
-    new, old = made.get("properties", {}), committed.get("properties", {})
+            yield f"{where}: {keyword} is {generated.get(keyword)}, was {committed.get(keyword)}"
+    new, old = generated.get("properties", {}), committed.get("properties", {})
     for name in sorted(new.keys() | old.keys()):
-        below = f"{path}.{name}".lstrip(".")
+        field = f"{path}.{name}".lstrip(".")
         if name not in old:
-            yield f"{below}: the schema lacks it"
+            yield f"{field}: missing in the schema file"
         elif name not in new:
-            yield f"{below}: the document has it no more"
+            yield f"{field}: not in the document"
         else:
-            yield from _columns(new[name], old[name], below)
+            yield from _columns(new[name], old[name], field)
     for keyword, suffix in (("items", "[]"), ("additionalProperties", ".*")):
-        values = made.get(keyword), committed.get(keyword)
+        values = generated.get(keyword), committed.get(keyword)
         if all(isinstance(value, Mapping) for value in values):
-            yield from _columns(made[keyword], committed[keyword], f"{path}{suffix}")
+            yield from _columns(generated[keyword], committed[keyword], f"{path}{suffix}")
         elif values[0] != values[1]:
             yield f"{path}: {keyword} is {values[0]}, was {values[1]}"
 

@@ -1,9 +1,9 @@
-"""List the licences of the packages in requirements.lock, and refuse one that is of no known family.
+"""List the licences of the packages in locks/image.lock and check that they are allowed.
 
     python -m tools.licences
 
-Exits 1 where a package's licence is not made of those in `ALLOWED`, or can't be told. Of "A OR B" one must be
-allowed, of "A AND B" both: pip-licenses compares texts, and lets "MIT AND GPL-3.0-only" pass for its MIT.
+Exits 1 if a package has a licence that is not in `ALLOWED`, or states none. For "A OR B" one must be allowed, for
+"A AND B" both. pip-licenses does not parse expressions: it accepts "MIT AND GPL-3.0-only" because it contains MIT.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pathlib import Path
 
 from license_expression import ExpressionError, get_spdx_licensing
 
-from tools.document import ROOT
+from tools.generated import ROOT
 
-LOCK = ROOT / "requirements.lock"
+LOCK = ROOT / "locks" / "image.lock"
 
-# Those who run or pass on the image owe a notice for these, and for MPL-2.0 changes to its own files; no more.
+# These require a notice when the image is redistributed. MPL-2.0 also requires the source of changes to its files.
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CNRI-Python", "ISC", "MIT", "MIT-0", "MPL-2.0"),
     *("PSF-2.0", "Unlicense", "Zlib"),
 }
-# What packages say that name no SPDX expression. "BSD" alone is the 2-clause or the 3-clause licence.
+# The SPDX identifiers of other names that packages use. "BSD" can mean the 2-clause or the 3-clause licence.
 NAMES = {
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
@@ -41,36 +41,36 @@ _spdx = get_spdx_licensing()
 
 
 def licence(package: Distribution) -> str:
-    """A package's licence as it states it: its SPDX expression, or its classifiers, or its licence's first line.
+    """The licence in a package's metadata: the SPDX expression, the classifiers, or the licence's first line.
 
-    Classifiers are joined with AND, the stricter reading. Empty: it states none.
+    Several classifiers are joined with AND, the stricter reading. Empty if the package states no licence.
     """
     metadata = package.metadata
-    if expression := metadata.get("License-Expression"):
-        return expression
+    for expression in metadata.get_all("License-Expression", []):
+        return str(expression)
     classifiers = [
         classifier.rpartition(" :: ")[2]
         for classifier in metadata.get_all("Classifier", [])
         if classifier.startswith("License :: ") and classifier != "License :: OSI Approved"
     ]
-    names = classifiers or metadata.get("License", "").strip().splitlines()[:1]
+    names = classifiers or "".join(metadata.get_all("License", [])).strip().splitlines()[:1]
     return " AND ".join(NAMES.get(name, name) for name in names)
 
 
 def allowed(expression: str) -> bool:
-    """Whether a licence is made of allowed ones only; one that is no SPDX expression is not."""
+    """Whether `expression` is a valid SPDX expression that allowed licences satisfy."""
     try:
         parsed = _spdx.parse(expression, validate=True, strict=True)
     except ExpressionError:
         return False
     if parsed is None:
         return False
-    known = {symbol: _spdx.TRUE if str(symbol) in ALLOWED else _spdx.FALSE for symbol in parsed.symbols}
-    return bool(parsed.subs(known).simplify() == _spdx.TRUE)
+    values = {symbol: _spdx.TRUE if str(symbol) in ALLOWED else _spdx.FALSE for symbol in parsed.symbols}
+    return bool(parsed.subs(values).simplify() == _spdx.TRUE)
 
 
-def locked(lock: Path = LOCK) -> list[Distribution]:
-    """The packages of a lock file that are installed here; those of another system are not."""
+def installed(lock: Path = LOCK) -> list[Distribution]:
+    """The installed packages of a lock file. Packages for other platforms are not installed."""
     found = []
     for name in _PIN.findall(lock.read_text(encoding="utf-8")):
         try:
@@ -81,15 +81,15 @@ def locked(lock: Path = LOCK) -> list[Distribution]:
 
 
 def main(packages: Iterable[Distribution] | None = None) -> int:
-    """Prints a line a package; the exit code."""
+    """Print one line per package and return the exit code."""
     refused = []
-    for package in sorted(locked() if packages is None else packages, key=lambda one: one.name.lower()):
+    for package in sorted(installed() if packages is None else packages, key=lambda package: package.name.lower()):
         expression = licence(package)
         print(f"{package.name:<36} {package.version:<14} {expression or '(none stated)'}")
         if not allowed(expression):
             refused.append(f"{package.name}: {expression or 'no licence stated'}")
     for line in refused:
-        print(f"not among the allowed licences: {line}", file=sys.stderr)
+        print(f"Licence not allowed: {line}", file=sys.stderr)
     return 1 if refused else 0
 
 

@@ -1,8 +1,8 @@
-"""Record the demo: docs/demo.svg plays what `make demo` prints, docs/incidents.svg is the picture that it draws.
+"""Run the demo and write its pictures: docs/demo.svg animates its output, docs/incidents.svg is its chart.
 
     python -m tools.recording
 
-The lines are those of a real run; only when they appear is made up, and how long the run took is left out.
+The lines come from a real run. The timing of the animation is made up, and the duration of the run is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from tools.document import ROOT
+from tools.generated import ROOT
 
 RECORDING = ROOT / "docs" / "demo.svg"
 PICTURE = ROOT / "docs" / "incidents.svg"
@@ -31,9 +31,9 @@ COMMAND = "make demo"
 
 _console = Console()
 
-# Seconds: before a line, by the expression that it begins with; between two lines; before it plays again.
+# Seconds: pause before a line that matches the pattern, between other lines, and at the end before a replay.
 TYPING = 1.4
-PAUSES = {"A made-up": 1.2, r"\$ tap-incident": 1.0, r"\d+ streams": 2.2, "How ": 3.2, "Who ": 3.2, "The first": 2.6}
+PAUSES = {"The mock API": 1.2, r"\$ tap-incident": 1.0, r"\d+ streams": 2.2, "How ": 3.2, "Who ": 3.2, "Chart of": 2.6}
 STEP, END = 0.035, 6.0
 
 STYLE = """
@@ -47,48 +47,48 @@ text { white-space: pre }
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the demo, and the second at which it appears."""
+    """A line of the output and the second at which it appears."""
 
     text: Text
     at: float
 
 
 def transcript() -> list[Text]:
-    """What `make demo` prints, a line each, without what differs from run to run: port and duration."""
+    """The output of `make demo`, line by line, without the values that change between runs: port and duration."""
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
     ran = subprocess.run(
         [sys.executable, "-m", "demo"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    steady = re.sub(r"\d+ seconds\. ", "", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", ran.stdout))
-    return [Text.from_ansi(line.rstrip()) for line in steady.splitlines()]
+    stable = re.sub(r"\d+ seconds\. ", "", re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", ran.stdout))
+    return [Text.from_ansi(line.rstrip()) for line in stable.splitlines()]
 
 
 def timed(lines: Iterable[Text]) -> list[Line]:
-    """When each line appears."""
+    """The lines with the time at which each one appears."""
     now = TYPING
-    found = []
+    timed_lines = []
     for text in lines:
         now += next((pause for begin, pause in PAUSES.items() if re.match(begin, text.plain)), STEP)
-        found.append(Line(text, now))
-    return found
+        timed_lines.append(Line(text, now))
+    return timed_lines
 
 
 def recording(lines: list[Line]) -> str:
-    """The SVG. What does not animate shows the end; the lines go up once the window is full."""
+    """The animated SVG. The lines scroll once the window is full. Viewers without animation show the end."""
     duration = lines[-1].at + END
     width = round(2 * PADDING + COLUMNS * CELL)
     height = HEAD + ROWS * LINE + PADDING
     rows = len(lines) + 1
     end = LINE * max(0, rows - ROWS)
-    # A curtain in the window's colour lies over the lines that have not appeared yet.
-    curtain = [(0.0, LINE), *((line.at, LINE * (place + 2)) for place, line in enumerate(lines))]
+    # A rectangle in the background colour covers the lines that have not appeared yet.
+    curtain = [(0.0, LINE), *((line.at, LINE * (position + 2)) for position, line in enumerate(lines))]
     scroll = [(0.0, 0), *((at, -max(0, down - LINE * ROWS)) for at, down in curtain[1:])]
-    body = [_line(Text(f"$ {COMMAND}"), 0)] + [_line(line.text, place) for place, line in enumerate(lines, 1)]
+    body = [_line(Text(f"$ {COMMAND}"), 0)] + [_line(line.text, position) for position, line in enumerate(lines, 1)]
     typed = len(COMMAND)
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" \
-aria-label="A terminal in which make demo runs">
-<title>make demo: a made-up company's incident.io, synced into DuckDB, and questions answered from it</title>
+aria-label="A terminal that runs make demo">
+<title>make demo: sync a made-up company's incident.io into DuckDB and query it</title>
 <style>{STYLE}\
 .scroll {{ transform: translateY(-{end}px); animation: scroll {duration:.1f}s step-end infinite }}
 .curtain {{ transform: translateY({rows * LINE}px); animation: curtain {duration:.1f}s step-end infinite }}
@@ -114,7 +114,7 @@ aria-label="A terminal in which make demo runs">
 
 
 def main() -> int:
-    """Runs the demo and writes both files; the exit code."""
+    """Run the demo, write both files and return the exit code."""
     RECORDING.write_text(recording(timed(transcript())), encoding="utf-8")
     shutil.copy(ROOT / "demo" / "incidents-by-severity.svg", PICTURE)
     for path in (RECORDING, PICTURE):
@@ -123,7 +123,7 @@ def main() -> int:
 
 
 def _keyframes(steps: Iterable[tuple[float, int]], duration: float) -> str:
-    """Stops of an animation, each when the value changes."""
+    """The keyframes of an animation: one for each change of the value."""
     stops: dict[str, int] = {}
     last = None
     for at, down in steps:
@@ -134,7 +134,7 @@ def _keyframes(steps: Iterable[tuple[float, int]], duration: float) -> str:
 
 
 def _line(text: Text, row: int) -> str:
-    """The words of a line, each at its column and as wide as its characters: every font keeps the columns."""
+    """The SVG text of a line: every word at its column and with a fixed width, so that columns align in every font."""
     words = []
     for match in re.finditer(r"\S+(?: \S+)*", text.plain):
         style = text.get_style_at_offset(_console, match.start())

@@ -1,8 +1,8 @@
-"""Make the streams' schemas and the sandbox's contract from the vendor's document.
+"""Generate the streams' schemas and the mock API's contract from the vendor's OpenAPI document.
 
     python -m tools.schemas [--check] [--document PATH]
 
-`--check` writes nothing and exits 1 where a committed file differs.
+`--check` writes nothing and exits 1 if a committed file is not current.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import Any
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
-from tools import jsonfile
-from tools.document import PINNED_VERSION, ROOT, Document, fetch, load, reference_name
-from tools.facts import facts
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream
+from tools import generated, json_format
+from tools.generated import ROOT
+from tools.openapi import PINNED_VERSION, Document, fetch, load, reference_name
+from tools.sandbox_contract import contract
 
 SCHEMAS = ROOT / "source_incident" / "schemas"
 CONTRACT = ROOT / "sandbox" / "contract.json"
@@ -27,22 +29,25 @@ CONTRACT = ROOT / "sandbox" / "contract.json"
 Schema = dict[str, Any]
 
 KEPT_COLUMNS: Mapping[str, Mapping[str, Schema]] = {
-    # incident.io's own tap has the column, from the deprecated /v1 list; /v2 has no such field
+    # incident.io's own tap emits this column from the deprecated /v1 endpoint; /v2 has no such field
     "incident_roles": {"required": {"type": ["null", "boolean"]}},
 }
-"""Columns that the document has no more but readers of incident.io's own tap's tables have."""
+"""Columns that are not in the document but in the tables of users who migrate from incident.io's own tap."""
 
 
 class SchemaError(Exception):
-    """The document has something that a stream's schema cannot be made from."""
+    """A stream's schema can't be generated from the document."""
 
 
 def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
-    """The JSON Schema (draft-07) of what `stream` emits: types and nullability, nothing more.
+    """The JSON Schema (draft-07) of the records that `stream` emits.
 
-    Enumerations, patterns and lengths are left out, since the vendor may widen them any day; what
-    the document does not require can be null. Credentials are gone, the columns that the
-    connector adds are there, and a key is never null.
+    It has types and nullability only. Enumerations, patterns and lengths are left out, because the vendor can
+    widen them at any time. Fields that the document does not require are nullable; fields of the primary key
+    are not. Credentials are removed, and the columns that the connector adds are included.
+
+    Raises:
+        SchemaError: a field has no type, or a declared path is not in the document.
     """
     name = stream_name(stream)
     body = document.body(stream.endpoint)
@@ -72,55 +77,41 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
 
 
 def stream_name(stream: type[IncidentStream]) -> str:
-    """The name that a stream's schema file has."""
+    """A stream's name: its class name in snake case."""
     return camel_to_snake(stream.__name__)
 
 
 def key_of(stream: type[IncidentStream]) -> list[str]:
-    """The fields of a stream's key."""
+    """The fields of a stream's primary key."""
     key: Any = stream.primary_key  # the CDK declares a property, the streams a list
     return [str(field) for field in key]
 
 
 def files(document: Document) -> dict[Path, str]:
-    """Every generated file: its path and what it should hold."""
-    made = {
-        SCHEMAS / f"{stream_name(stream)}.json": jsonfile.dumps(stream_schema(document, stream)) for stream in STREAMS
+    """The text of every generated file, by path."""
+    schemas = {
+        SCHEMAS / f"{stream_name(stream)}.json": json_format.dumps(stream_schema(document, stream))
+        for stream in STREAMS
     }
-    made[CONTRACT] = jsonfile.dumps(facts(document))
-    return made
+    return {**schemas, CONTRACT: json_format.dumps(contract(document))}
 
 
-def differences(made: Mapping[Path, str]) -> list[str]:
-    """What is wrong with the committed files, a line each; empty where nothing is."""
-    found = [
-        f"{path.relative_to(ROOT)} is {'stale' if path.exists() else 'missing'}"
-        for path, content in made.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != content
-    ]
-    orphans = set(SCHEMAS.glob("*.json")) - made.keys()
-    return found + [f"{path.relative_to(ROOT)} belongs to no stream" for path in sorted(orphans)]
+def obsolete(files: Mapping[Path, str]) -> list[Path]:
+    """The committed schemas that belong to no stream."""
+    return sorted(set(SCHEMAS.glob("*.json")) - files.keys())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the files, or check them; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.schemas", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say what is stale")
-    parser.add_argument("--document", type=Path, help="an openapi.json instead of the pinned one")
+    """Write or check the files and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.schemas", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help=generated.CHECK_HELP)
+    parser.add_argument("--document", type=Path, help="an openapi.json file instead of the pinned version")
     options = parser.parse_args(arguments)
     document = load(options.document, PINNED_VERSION) if options.document else fetch()
-    made = files(document)
-    if options.check:
-        stale = differences(made)
-        print("\n".join(stale) or f"{len(made)} files are fresh")
-        return 1 if stale else 0
-    for path in set(SCHEMAS.glob("*.json")) - made.keys():
-        path.unlink()
-    for path, content in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    print(f"{len(made)} files written from version {document.version}")
-    return 0
+    contents = files(document)
+    return generated.update(contents, obsolete=obsolete(contents), check=options.check)
 
 
 def _stream(name: str) -> type[IncidentStream]:
@@ -128,7 +119,7 @@ def _stream(name: str) -> type[IncidentStream]:
 
 
 def _parent_keys(stream: type[IncidentStream]) -> list[str]:
-    """The ids that a record gets from the parents above it."""
+    """The fields with parent ids that a record gets, one per ancestor."""
     keys = []
     while issubclass(stream, ChildStream):
         keys.append(stream.parent_key)
@@ -139,12 +130,12 @@ def _parent_keys(stream: type[IncidentStream]) -> list[str]:
 def _record(document: Document, stream: type[IncidentStream], body: Mapping[str, Any]) -> Mapping[str, Any]:
     if stream.records_key is None:
         return body
-    found = document.resolve(body["properties"][stream.records_key])
-    if getattr(stream, "single_record", False):
-        return found
+    schema = document.resolve(body["properties"][stream.records_key])
+    if stream.single_record:
+        return schema
     for name in stream.record_lists[:1]:
-        found = document.resolve(found["properties"][name])
-    return document.resolve(found["items"])
+        schema = document.resolve(schema["properties"][name])
+    return document.resolve(schema["items"])
 
 
 def _convert(
@@ -153,27 +144,27 @@ def _convert(
     *,
     where: str,
     nullable: bool = False,
-    inside: tuple[str, ...] = (),
+    ancestors: tuple[str, ...] = (),
 ) -> Schema:
     if "$ref" in schema:
         name = reference_name(schema)
-        if name in inside:
-            # Stream schemas have no $ref, so what contains itself is cut where it begins again
+        if name in ancestors:
+            # Stream schemas have no $ref: a recursive schema ends at the first repetition
             return {"type": _types("object", nullable), "additionalProperties": True}
-        inside = (*inside, name)
+        ancestors = (*ancestors, name)
         schema = document.resolve(schema)
     match schema.get("type"):
         case "object":
-            return _object(document, schema, where, nullable, inside)
+            return _object(document, schema, where, nullable, ancestors)
         case "array":
-            items = _convert(document, schema["items"], where=f"{where}[]", inside=inside)
+            items = _convert(document, schema["items"], where=f"{where}[]", ancestors=ancestors)
             return {"type": _types("array", nullable), "items": items}
         case "string" | "integer" | "number" | "boolean" as kind:
             format_ = {"format": "date-time"} if schema.get("format") == "date-time" else {}
             return {"type": _types(kind, nullable), **format_}
         case other:
-            # Targets make a column of one type: somebody has to decide which
-            raise SchemaError(f"{where}: the document has no type that fits ({other})")
+            # Targets need one type per column; guessing one could lose data
+            raise SchemaError(f"{where}: unsupported type in the document ({other})")
 
 
 def _object(
@@ -181,13 +172,15 @@ def _object(
     schema: Mapping[str, Any],
     where: str,
     nullable: bool,
-    inside: tuple[str, ...],
+    ancestors: tuple[str, ...],
 ) -> Schema:
     required = schema.get("required", [])
     result: Schema = {"type": _types("object", nullable), "additionalProperties": True}
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
-        result["additionalProperties"] = _convert(document, values, where=f"{where}.*", nullable=True, inside=inside)
+        result["additionalProperties"] = _convert(
+            document, values, where=f"{where}.*", nullable=True, ancestors=ancestors
+        )
     if "properties" in schema:
         result["properties"] = {
             name: _convert(
@@ -195,7 +188,7 @@ def _object(
                 value,
                 where=f"{where}.{name}",
                 nullable=name not in required,
-                inside=inside,
+                ancestors=ancestors,
             )
             for name, value in schema["properties"].items()
         }
@@ -220,7 +213,7 @@ def _at(schema: Schema, path: str, where: str) -> Schema:
         while "items" in schema:
             schema = schema["items"]
         if name not in schema.get("properties", {}):
-            raise SchemaError(f"{where}: the document has no {path} any more")
+            raise SchemaError(f"{where}: the document has no {path}")
         schema = schema["properties"][name]
     return dict(schema)
 

@@ -1,4 +1,4 @@
-"""What examples/ promises: the script keeps a state whatever happens, the files fit the program."""
+"""The examples: sync.sh keeps a valid state, and the files match the program."""
 
 import json
 import os
@@ -17,20 +17,20 @@ from source_incident.config import Config
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SECONDS = 15
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-KEPT = '{"bookmarks": {"alerts": 1}}\n'
+STATE = '{"bookmarks": {"alerts": 1}}\n'
 Sync = Callable[[str, str], subprocess.CompletedProcess[str]]
 Start = Callable[[str, str], "subprocess.Popen[str]"]
 
 
-def hear_signals() -> None:
-    """Where the tests run in the background, some signals are ignored, and would be by what they start."""
+def reset_signals() -> None:
+    """Reset signals that are ignored in background jobs; child processes would inherit that."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts sync.sh with shell scripts in the tap's and the target's place."""
+    """Start sync.sh with shell scripts as the tap and the target."""
     started = []
 
     def start(tap: str, target: str) -> subprocess.Popen[str]:
@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process = subprocess.Popen(
             [EXAMPLES / "sync.sh", tmp_path / "state.json", "target", "--config", "target.json"],
             env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-            preexec_fn=hear_signals,
+            preexec_fn=reset_signals,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def sync(start: Start) -> Sync:
-    """Runs sync.sh until it and all that holds its output have ended."""
+    """Run sync.sh until every process that holds its output has exited."""
 
     def run(tap: str, target: str) -> subprocess.CompletedProcess[str]:
         process = start(tap, target)
@@ -72,19 +72,19 @@ def wait_for(file: Path) -> None:
         if file.exists():
             return
         time.sleep(0.05)
-    pytest.fail(f"{file.name} is not there after {SECONDS} seconds")
+    pytest.fail(f"{file.name} does not exist after {SECONDS} seconds")
 
 
-def test_the_first_sync_begins_with_an_empty_state(sync: Sync, tmp_path: Path) -> None:
-    ran = sync(f'cat "$4" > {tmp_path}/given; echo "$@" >&2', "cat")
+def test_first_sync_starts_with_an_empty_state(sync: Sync, tmp_path: Path) -> None:
+    ran = sync(f'cat "$4" > {tmp_path}/input_state; echo "$@" >&2', "cat")
     assert ran.returncode == 0
-    assert (tmp_path / "given").read_text() == "{}\n"
+    assert (tmp_path / "input_state").read_text() == "{}\n"
     assert ran.stderr == f"--config ENV --state {tmp_path}/state.json\n"
 
 
-def test_the_last_state_that_the_target_printed_is_kept(sync: Sync, tmp_path: Path) -> None:
-    sync(f"echo '{{}}'; echo '{KEPT.strip()}'", "cat")
-    assert (tmp_path / "state.json").read_text() == KEPT
+def test_keeps_the_last_state_that_the_target_printed(sync: Sync, tmp_path: Path) -> None:
+    sync(f"echo '{{}}'; echo '{STATE.strip()}'", "cat")
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_the_last_state_that_the_target_printed_is_kept(sync: Sync, tmp_path: Pa
         "echo null",
         "echo Bye",
     ],
-    ids=["torn", "blank", "whole but for its end", "number", "null", "words"],
+    ids=["truncated", "blank", "without newline", "number", "null", "text"],
 )
-def test_a_line_that_is_no_state_does_not_replace_one(sync: Sync, tmp_path: Path, last: str) -> None:
-    ended = sync(f"echo '{KEPT.strip()}'", f"cat; {last}; kill -KILL $$")
+def test_ignores_lines_that_are_not_a_state(sync: Sync, tmp_path: Path, last: str) -> None:
+    ended = sync(f"echo '{STATE.strip()}'", f"cat; {last}; kill -KILL $$")
     assert ended.returncode == 128 + signal.SIGKILL
-    assert (tmp_path / "state.json").read_text() == KEPT
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
-def test_a_target_that_prints_nothing_leaves_the_state(sync: Sync, tmp_path: Path) -> None:
-    (tmp_path / "state.json").write_text(KEPT)
+def test_keeps_the_state_if_the_target_prints_none(sync: Sync, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(STATE)
     assert sync("exit 0", "cat").returncode == 0
-    assert (tmp_path / "state.json").read_text() == KEPT
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
 @pytest.mark.parametrize(
@@ -116,58 +116,58 @@ def test_a_target_that_prints_nothing_leaves_the_state(sync: Sync, tmp_path: Pat
     [("exit 3", "", 3), ("", "exit 4", 4)],
     ids=["the tap fails", "the target fails"],
 )
-def test_a_failed_sync_fails_and_keeps_what_was_stored(
+def test_failed_sync_keeps_the_state_of_the_stored_records(
     sync: Sync, tmp_path: Path, end_of_tap: str, end_of_target: str, code: int
 ) -> None:
-    assert sync(f"echo '{KEPT.strip()}'; {end_of_tap}", f"cat; {end_of_target}").returncode == code
-    assert (tmp_path / "state.json").read_text() == KEPT
+    assert sync(f"echo '{STATE.strip()}'; {end_of_tap}", f"cat; {end_of_target}").returncode == code
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
-def test_a_state_that_cannot_be_written_fails_the_sync_in_one_line(sync: Sync, tmp_path: Path) -> None:
+def test_unwritable_state_fails_the_sync_with_one_line(sync: Sync, tmp_path: Path) -> None:
     (tmp_path / "state.json.next").mkdir()
-    ended = sync(f"echo '{KEPT.strip()}'", "cat")
+    ended = sync(f"echo '{STATE.strip()}'", "cat")
     assert ended.returncode == 1
     assert ended.stderr == f"sync.sh: {tmp_path}/state.json: cannot be written: Is a directory\n"
 
 
-def test_no_temporary_file_is_left(sync: Sync, tmp_path: Path) -> None:
+def test_leaves_no_temporary_file(sync: Sync, tmp_path: Path) -> None:
     sync("echo '{}'", "cat")
     assert {file.name for file in tmp_path.iterdir()} == {"state.json", "state.json.lock", "tap-incident", "target"}
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_the_tap_and_the_target_stores_what_it_got(
+def test_signal_stops_the_tap_and_the_target_stores_its_records(
     start: Start, tmp_path: Path, number: signal.Signals
 ) -> None:
-    end = f"end() {{ echo '{KEPT.strip()}'; kill $!; exit; }}; trap end {number.name[3:]}"
-    tap = f"sleep 60 & {end}; touch {tmp_path}/begun; wait"
+    end = f"end() {{ echo '{STATE.strip()}'; kill $!; exit; }}; trap end {number.name[3:]}"
+    tap = f"sleep 60 & {end}; touch {tmp_path}/started; wait"
     process = start(tap, "cat; sleep 0.3; echo; printf '{'")
-    wait_for(tmp_path / "begun")
+    wait_for(tmp_path / "started")
     process.send_signal(number)
     out, errors = process.communicate(timeout=SECONDS)
     assert (process.returncode, out, errors) == (128 + number, "", "")
-    assert (tmp_path / "state.json").read_text() == KEPT
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
-def test_a_second_signal_ends_a_target_that_takes_its_time(start: Start, tmp_path: Path) -> None:
-    process = start("cat /dev/zero", f"echo '{KEPT.strip()}'; touch {tmp_path}/begun; exec sleep 60")
-    wait_for(tmp_path / "begun")
+def test_second_signal_stops_a_slow_target(start: Start, tmp_path: Path) -> None:
+    process = start("cat /dev/zero", f"echo '{STATE.strip()}'; touch {tmp_path}/started; exec sleep 60")
+    wait_for(tmp_path / "started")
     process.terminate()
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.5)
     process.terminate()
     process.communicate(timeout=SECONDS)
     assert process.returncode == 128 + signal.SIGTERM
-    assert (tmp_path / "state.json").read_text() == KEPT
+    assert (tmp_path / "state.json").read_text() == STATE
 
 
-def test_two_syncs_do_not_share_a_state(start: Start, sync: Sync, tmp_path: Path) -> None:
-    first = start(f"touch {tmp_path}/begun; exec sleep 60", "cat")
-    wait_for(tmp_path / "begun")
+def test_second_sync_with_the_same_state_is_rejected(start: Start, sync: Sync, tmp_path: Path) -> None:
+    first = start(f"touch {tmp_path}/started; exec sleep 60", "cat")
+    wait_for(tmp_path / "started")
     second = sync(f"touch {tmp_path}/second", "cat")
     assert second.returncode == 1
     assert second.stderr == (
-        f"sync.sh: another sync with {tmp_path}/state.json is under way; wait for it, or give this one another state\n"
+        f"sync.sh: another sync with {tmp_path}/state.json is running; wait until it ends or use another state file\n"
     )
     assert not (tmp_path / "second").exists()
     first.terminate()
@@ -175,29 +175,29 @@ def test_two_syncs_do_not_share_a_state(start: Start, sync: Sync, tmp_path: Path
     assert sync("exit 0", "cat").returncode == 0
 
 
-def test_it_says_how_it_is_called(tmp_path: Path) -> None:
+def test_missing_arguments_print_the_usage(tmp_path: Path) -> None:
     called = subprocess.run([EXAMPLES / "sync.sh", tmp_path / "state"], capture_output=True, text=True, check=False)
     assert called.returncode == 2
     assert called.stderr == "usage: sync.sh STATE_FILE TARGET [ARGUMENT...]\n"
 
 
-def test_the_config_is_one_that_the_program_takes() -> None:
+def test_example_config_is_valid() -> None:
     config = json.loads((EXAMPLES / "config.json").read_text())
     Config.parse({**config, "api_key": "key"})
 
 
-def test_meltanos_settings_are_those_of_about() -> None:
-    project = yaml.safe_load((EXAMPLES.parent / "integration_tests" / "meltano" / "meltano.yml").read_text())
+def test_meltano_project_has_the_settings_of_about() -> None:
+    project = yaml.safe_load((EXAMPLES / "meltano" / "meltano.yml").read_text())
     [extractor] = project["plugins"]["extractors"]
     printed = subprocess.run(
         [sys.executable, "-m", "source_incident", "--about", "--format=json"], capture_output=True, check=True
     ).stdout
     about = json.loads(printed)
-    told = about["settings"]["properties"]
-    assert [setting["name"] for setting in extractor["settings"]] == list(told)
+    declared = about["settings"]["properties"]
+    assert [setting["name"] for setting in extractor["settings"]] == list(declared)
     for setting in extractor["settings"]:
         kind = setting.get("kind", "string").replace("date_iso8601", "string")
-        assert told[setting["name"]]["type"] == kind
-        assert told[setting["name"]].get("secret", False) == setting.get("sensitive", False)
+        assert declared[setting["name"]]["type"] == kind
+        assert declared[setting["name"]].get("secret", False) == setting.get("sensitive", False)
     assert extractor["settings_group_validation"] == [about["settings"]["required"]]
     assert set(extractor["capabilities"]) <= set(about["capabilities"])

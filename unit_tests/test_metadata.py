@@ -1,4 +1,4 @@
-"""What stands in more than one place about the package says the same everywhere."""
+"""The package's metadata is the same in every file that has it."""
 
 import os
 import re
@@ -14,28 +14,26 @@ from airbyte_cdk.sources.utils.casing import camel_to_snake
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from source_incident.config import SETTINGS
 from source_incident.streams import STREAMS
-from tools import settings
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [path.name for path in sorted(ROOT.glob("requirements*.lock"))]
+LOCKS = [path.name for path in sorted((ROOT / "locks").glob("*.lock"))]
 
 
 def locked(lock: str) -> set[str]:
-    """The names of a lock file's packages."""
-    names = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / lock).read_text(), re.MULTILINE)
+    """The normalized names of the packages in a lock file."""
+    names = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "locks" / lock).read_text(), re.MULTILINE)
     return {canonicalize_name(name) for name in names}
 
 
-def test_the_cdk_reads_metadata_yaml() -> None:
+def test_cdk_parses_metadata_yaml() -> None:
     metadata = MetadataFile.from_file(ROOT / "metadata.yaml").data
     assert metadata.language is ConnectorLanguage.PYTHON
     assert metadata.suggestedStreams is not None
     assert set(metadata.suggestedStreams.streams) <= {camel_to_snake(stream.__name__) for stream in STREAMS}
 
 
-def test_the_version_is_the_same_everywhere() -> None:
+def test_version_is_the_same_in_every_file() -> None:
     released = version("tap-incident")
     assert MetadataFile.from_file(ROOT / "metadata.yaml").data.dockerImageTag == released
     labels = dict(re.findall(r'([\w.]+)="([^"]*)"', (ROOT / "Dockerfile").read_text()))
@@ -44,13 +42,13 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f"\n## [{released}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_image_has_the_name_that_metadata_yaml_gives() -> None:
+def test_image_name_is_the_repository_in_metadata_yaml() -> None:
     repository = MetadataFile.from_file(ROOT / "metadata.yaml").data.dockerRepository
     assert f'io.airbyte.name="{repository}"' in (ROOT / "Dockerfile").read_text()
     assert f"IMAGE ?= {repository}\n" in (ROOT / "Makefile").read_text()
 
 
-def test_the_icon_is_a_square_drawing() -> None:
+def test_icon_is_a_square_svg() -> None:
     icon = ElementTree.parse(ROOT / "icon.svg").getroot()  # noqa: S314
     assert icon.tag == "{http://www.w3.org/2000/svg}svg"
     _, _, width, height = icon.attrib["viewBox"].split()
@@ -58,8 +56,8 @@ def test_the_icon_is_a_square_drawing() -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_a_lock_has_a_hash_for_every_package_and_names_no_host(lock: str) -> None:
-    text = (ROOT / lock).read_text()
+def test_lock_has_a_hash_for_every_package_and_no_url(lock: str) -> None:
+    text = (ROOT / "locks" / lock).read_text()
     entries = re.split(r"^(?=[A-Za-z0-9._-]+==)", text, flags=re.MULTILINE)[1:]
     assert entries
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
@@ -67,16 +65,16 @@ def test_a_lock_has_a_hash_for_every_package_and_names_no_host(lock: str) -> Non
     assert "-url" not in text
 
 
-def test_both_locks_have_one_version_of_a_package() -> None:
+def test_dev_lock_has_the_versions_of_the_image_lock() -> None:
     pins = [
-        set(re.findall(r"^([A-Za-z0-9._-]+==\S+)", (ROOT / lock).read_text(), re.MULTILINE))
-        for lock in ("requirements.lock", "requirements-dev.lock")
+        set(re.findall(r"^([A-Za-z0-9._-]+==\S+)", (ROOT / "locks" / lock).read_text(), re.MULTILINE))
+        for lock in ("image.lock", "dev.lock")
     ]
     assert pins[0] <= pins[1]
 
 
-def test_the_image_has_every_package_that_the_program_loads() -> None:
-    """The lock leaves out what requirements.excludes names: none of it may be needed."""
+def test_image_lock_has_every_package_that_the_program_imports() -> None:
+    """locks/image.excludes removes packages from the lock. The program must not import any of them."""
     program = """
 import sys
 sys.argv = ["tap-incident", "discover", "--config", "ENV"]
@@ -98,28 +96,23 @@ print("\\n".join(sorted({name.partition(".")[0] for name in sys.modules})))
     assert {"airbyte_cdk", "source_incident"} <= modules
     distributions = packages_distributions()
     loaded = {canonicalize_name(name) for module in modules for name in distributions.get(module, [])}
-    # jsonschema checks formats with it where it is there, as in the tests' environment, and does without elsewhere
+    # optional for jsonschema; installed in the development environment only
     optional = {"rfc3339-validator"}
-    assert loaded - locked("requirements.lock") - {"tap-incident"} - optional == set()
+    assert loaded - locked("image.lock") - {"tap-incident"} - optional == set()
 
 
-def test_the_image_goes_without_what_the_excludes_name() -> None:
-    lines = (ROOT / "requirements.excludes").read_text().splitlines()
+def test_image_lock_has_no_excluded_package() -> None:
+    lines = (ROOT / "locks" / "image.excludes").read_text().splitlines()
     excluded = {
         canonicalize_name(Requirement(line.partition("#")[0]).name) for line in lines if line.partition("#")[0].strip()
     }
     assert excluded
-    assert excluded & locked("requirements.lock") == set()
-    assert excluded <= locked("requirements-dev.lock")
+    assert excluded & locked("image.lock") == set()
+    assert excluded <= locked("dev.lock")
 
 
-def test_the_readmes_settings_are_the_programs() -> None:
-    assert (ROOT / "README.md").read_text() == settings.readme(), "run: make docs"
-    assert all(f"| `{setting.name}` |" in settings.table() for setting in SETTINGS)
-
-
-def test_on_pypi_the_readmes_links_and_pictures_lead_to_the_repository() -> None:
-    """PyPI has the text alone; the release's workflow knows where the rest is."""
+def test_readme_links_are_absolute_on_pypi() -> None:
+    """PyPI shows only the text, so links and pictures point to the repository."""
     environment = {**os.environ, "GITHUB_REPOSITORY": "owner/name", "GITHUB_REF_NAME": "v1.2.3"}
     ran = subprocess.run(
         [sys.executable, "setup.py", "--long-description"],
@@ -129,7 +122,11 @@ def test_on_pypi_the_readmes_links_and_pictures_lead_to_the_repository() -> None
         text=True,
         check=True,
     )
-    there = "https://github.com/owner/name"
-    assert f"]({there}/raw/v1.2.3/docs/demo.svg)" in ran.stdout
-    assert f"]({there}/blob/v1.2.3/docs/streams.md#incidents)" in ran.stdout
-    assert re.findall(r"\]\((?!https?://|#)[^)]+", ran.stdout) == []
+    repository = "https://github.com/owner/name"
+    relative = re.compile(r"\]\(((?!https?://|#)[^)]+)\)")
+    links = relative.findall((ROOT / "README.md").read_text())
+    assert any(link.endswith(".svg") for link in links)
+    for link in links:
+        kind = "raw" if link.endswith(".svg") else "blob"
+        assert f"]({repository}/{kind}/v1.2.3/{link})" in ran.stdout
+    assert relative.findall(ran.stdout) == []

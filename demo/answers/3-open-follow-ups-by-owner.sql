@@ -1,8 +1,8 @@
 -- Who has the most follow-ups open, and how old is the oldest?
 select
-    coalesce(assignee ->> 'name', '(nobody)') as owner,
+    coalesce(assignee ->> 'name', '(unassigned)') as owner,
     count(*) as open,
-    date_diff('day', min(created_at), current_localtimestamp()) as "the oldest, days",
+    date_diff('day', min(created_at), current_localtimestamp()) as "oldest, days",
     count(distinct incident_id) as incidents
 from follow_ups
 where status = 'outstanding'

@@ -1,4 +1,4 @@
-# The connector, a source and an hourly connection in an Airbyte of one's own.
+# The connector, a source and an hourly connection in a self-hosted Airbyte.
 terraform {
   required_providers {
     airbyte = {
@@ -9,7 +9,7 @@ terraform {
 }
 
 variable "airbyte_url" {
-  description = "Airbyte's API, such as http://localhost:8000/api/public/v1/"
+  description = "URL of Airbyte's API, for example http://localhost:8000/api/public/v1/"
   type        = string
 }
 
@@ -27,7 +27,7 @@ variable "workspace_id" {
 }
 
 variable "destination_id" {
-  description = "A destination that is there already"
+  description = "An existing destination"
   type        = string
 }
 

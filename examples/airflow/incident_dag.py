@@ -1,19 +1,18 @@
-"""Airflow 3: incident.io into a warehouse, a task a stream, each with its own state.
+"""Airflow 3: load incident.io into a warehouse with one task and one state per stream.
 
-A task starts the container that has the tap and a target (examples/Dockerfile.sync) on the worker's
-Docker engine, hands it the stream's state, and keeps the state that the target printed last in the
-Airflow variable `incident_state_<stream>`, whether the load succeeded or not.
+A task runs the image with the tap and a target (examples/Dockerfile.sync) on the worker's Docker engine. It
+passes the stream's state and saves the last state that the target printed in the Airflow variable
+`incident_state_<stream>`, also if the load failed.
 
-Tasks of the same API key share its rate limit. Each copy of the tap reads in the answers' headers how
-much of the limit is left, whoever used the rest, so they slow down together; more of them at once than
-`max_active_tis_per_dagrun` would only wait.
+Tasks with the same API key share its rate limit. Each tap reads the remaining limit from the response headers
+and slows down accordingly, so more tasks than `max_active_tis_per_dagrun` would only wait.
 
-It needs `pip install docker` beside Airflow, and a connection:
+Required: `pip install docker` in Airflow's environment, and a connection:
 
     airflow connections add incident_io --conn-type generic --conn-password "$INCIDENT_API_KEY"
 
-A host on that connection goes to the tap as its endpoint. What the target needs from its environment is
-the connection's extra, a JSON object of names and values.
+The host of the connection, if set, is the tap's endpoint. The extra of the connection, a JSON object, has the
+target's environment variables.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from typing import Any
 import docker
 from airflow.sdk import Connection, Param, Variable, dag, get_current_context, task
 
-# The shell of the container: the tap into the target, which prints states on stdout.
+# Runs in the container: pipes the tap into the target, which prints states to stdout.
 SYNC = """
 set -o pipefail
 printf %s "$CATALOG" >/tmp/catalog.json
@@ -36,7 +35,7 @@ tap-incident --config ENV --catalog /tmp/catalog.json --state /tmp/state.json | 
 
 
 class Container:
-    """One run of the image: its stdout line by line, its stderr in the task's log."""
+    """One run of the image: yields stdout line by line and prints stderr to the task's log."""
 
     def __init__(self, script: str, **environment: str) -> None:
         self._params = get_current_context()["params"]
@@ -44,7 +43,13 @@ class Container:
         self._environment = {**tap_environment(), **environment}
 
     def lines(self) -> Iterator[str]:
-        """The lines of its stdout. Raises at the end if it failed; always takes the container away."""
+        """Run the container and yield the lines of its stdout.
+
+        The container is always removed.
+
+        Raises:
+            RuntimeError: its exit code is not 0.
+        """
         container = docker.from_env().containers.create(
             self._params["image"],
             entrypoint=["bash", "-c", self._script],
@@ -56,21 +61,21 @@ class Container:
         try:
             output = container.attach(stdout=True, stderr=True, stream=True, demux=True)
             container.start()
-            rest = b""
+            partial_line = b""
             for out, errors in output:
                 if errors:
                     print(errors.decode(errors="replace"), end="")
-                *whole, rest = (rest + (out or b"")).split(b"\n")
-                yield from (line.decode() for line in whole)
+                *lines, partial_line = (partial_line + (out or b"")).split(b"\n")
+                yield from (line.decode() for line in lines)
             code = container.wait()["StatusCode"]
             if code:
-                raise RuntimeError(f"the sync ended with exit code {code}, its last lines say why")
+                raise RuntimeError(f"the sync failed with exit code {code}; see the last lines of the log")
         finally:
             container.remove(force=True)
 
 
 def tap_environment() -> dict[str, str]:
-    """The key and the endpoint, as the tap takes them from its environment, and what the target takes."""
+    """The environment variables of the tap (key, endpoint) and of the target."""
     connection = Connection.get("incident_io")
     endpoint = {"INCIDENT_ENDPOINT": connection.host} if connection.host else {}
     return {"INCIDENT_API_KEY": connection.password or "", **endpoint, **connection.extra_dejson}
@@ -80,17 +85,17 @@ def tap_environment() -> dict[str, str]:
     schedule="17 * * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,  # two runs must not share a state
+    max_active_runs=1,  # concurrent runs would overwrite each other's state
     params={
         "image": Param("registry.example.com/incident-sync:0.1.0", type="string"),
         "target": Param("target-postgres --config ENV", type="string"),
-        "streams": Param([], type="array", description="empty: every stream that is on by default"),
+        "streams": Param([], type="array", description="empty: the default streams"),
         "network": Param("bridge", type="string"),
-        "volumes": Param([], type="array", description="HOST:CONTAINER, where the target writes files"),
+        "volumes": Param([], type="array", description="HOST:CONTAINER, for files that the target writes"),
     },
 )
 def incident() -> None:
-    """The streams, then a sync of each of them."""
+    """List the streams, then sync each of them."""
 
     @task
     def streams() -> list[str]:
@@ -111,14 +116,14 @@ def incident() -> None:
         map_index_template="{{ task.op_kwargs['stream'] }}",
     )
     def sync(stream: str) -> None:
-        kept = f"incident_state_{stream}"
+        variable = f"incident_state_{stream}"
         catalog = {"streams": [{"tap_stream_id": stream, "metadata": []}]}
-        state: str = Variable.get(kept, default="{}")
+        state: str = Variable.get(variable, default="{}")
         try:
             for line in Container(SYNC, CATALOG=json.dumps(catalog), STATE=state).lines():
                 state = line if line.startswith("{") else state
         finally:
-            Variable.set(kept, state)
+            Variable.set(variable, state)
 
     sync.expand(stream=streams())
 

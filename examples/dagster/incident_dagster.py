@@ -1,7 +1,7 @@
-"""Dagster: incident.io as one asset, synced every hour by examples/sync.sh.
+"""Dagster: incident.io as one asset that examples/sync.sh syncs every hour.
 
-The state is a file on the machine or volume that runs the asset; each materialization shows it among its
-metadata. One sync at a time: the asset is in the pool `incident_io`, whose limit is set once by
+The state is a file on the machine or volume that runs the asset. Each materialization has it in its metadata.
+The asset is in the pool `incident_io`. Limit the pool to one sync at a time:
 
     dagster instance concurrency set incident_io 1
 """
@@ -16,7 +16,7 @@ SYNC = Path(__file__).parents[1] / "sync.sh"
 
 
 class Sync(dg.Config):
-    """Where the state is, and the target with its arguments."""
+    """The state file, and the target with its arguments."""
 
     state: str = "state.json"
     target: list[str] = ["target-duckdb", "--config", "examples/target-duckdb.json"]
@@ -24,7 +24,7 @@ class Sync(dg.Config):
 
 @dg.asset(pool="incident_io")
 def incident_io(config: Sync) -> dg.MaterializeResult:
-    """Everything of incident.io that changed since the state, in the warehouse."""
+    """The incident.io records that changed since the last state, in the warehouse."""
     subprocess.run([SYNC, config.state, *config.target], check=True)
     state = json.loads(Path(config.state).read_text())
     return dg.MaterializeResult(metadata={"state": dg.MetadataValue.json(state)})

@@ -1,4 +1,4 @@
-"""The project beside this file works under Meltano as it is published."""
+"""The project in examples/meltano works with the published Meltano."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandbox import Sandbox
 from source_incident.config import SETTINGS
 
 MELTANO = ROOT / ".venv-meltano" / "bin" / "meltano"
-EXAMPLE = Path(__file__).with_name("meltano.yml")
+EXAMPLE = ROOT / "examples" / "meltano" / "meltano.yml"
 SELECTED = ["incidents", "incident_updates", "follow_ups", "actions", "severities", "users"]
 
 pytestmark = pytest.mark.clients
@@ -26,17 +26,17 @@ pytestmark = pytest.mark.clients
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project, with its plugins installed."""
+    """A copy of the example project with installed plugins."""
 
     directory: Path
 
     def run(self, *arguments: str, **settings: str) -> str:
-        """What a command of Meltano's prints on stdout.
+        """Run a Meltano command and return its stdout.
 
         Args:
-            settings: of the tap or the target, by the variable of the environment.
+            settings: environment variables with settings of the tap or the target.
         """
-        done = subprocess.run(
+        completed = subprocess.run(
             [MELTANO, "--log-level", "warning", *arguments],
             cwd=self.directory,
             env={**clean_environment(), "NO_COLOR": "1", **settings},
@@ -44,8 +44,8 @@ class Project:
             capture_output=True,
             timeout=SECONDS,
         )
-        assert done.returncode == 0, done.stderr.decode()[-3000:]
-        return done.stdout.decode()
+        assert completed.returncode == 0, completed.stderr.decode()[-3000:]
+        return completed.stdout.decode()
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +54,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     text = EXAMPLE.read_text()
     assert "-e ${MELTANO_PROJECT_ROOT}/../.." in text
     (directory / "meltano.yml").write_text(text.replace("${MELTANO_PROJECT_ROOT}/../..", str(ROOT)))
-    made = Project(directory)
-    # Meltano installs with uv, which takes what else is installed from the locks
-    made.run("install", "extractor", "tap-incident", UV_CONSTRAINT=str(ROOT / "requirements.lock"))
-    made.run("install", "loader", "target-jsonl", UV_CONSTRAINT=str(ROOT / "requirements-singer.lock"))
-    return made
+    project = Project(directory)
+    # Meltano installs plugins with uv; the constraints pin their dependencies
+    project.run("install", "extractor", "tap-incident", UV_CONSTRAINT=str(ROOT / "locks" / "image.lock"))
+    project.run("install", "loader", "target-jsonl", UV_CONSTRAINT=str(ROOT / "locks" / "singer.lock"))
+    return project
 
 
 def key_of(sandbox: Sandbox) -> dict[str, str]:
     return {"TAP_INCIDENT_API_KEY": sandbox.key, "TAP_INCIDENT_ENDPOINT": sandbox.url}
 
 
-def test_settings_are_set_hidden_and_tested(project: Project, shared_sandbox: Sandbox) -> None:
+def test_config_set_print_list_and_test(project: Project, shared_sandbox: Sandbox) -> None:
     project.run("config", "set", "tap-incident", "incident_modes", '["standard", "retrospective"]')
     printed = project.run("config", "print", "tap-incident", **key_of(shared_sandbox))
     assert json.loads(printed)["incident_modes"] == ["standard", "retrospective"]
@@ -75,12 +75,12 @@ def test_settings_are_set_hidden_and_tested(project: Project, shared_sandbox: Sa
     assert "valid" in project.run("config", "test", "tap-incident", **key_of(shared_sandbox))
 
 
-def test_discovery_is_the_taps_own(project: Project, shared_sandbox: Sandbox, catalog: Catalog) -> None:
+def test_discover_returns_the_catalog_of_the_tap(project: Project, shared_sandbox: Sandbox, catalog: Catalog) -> None:
     found = json.loads(project.run("invoke", "tap-incident", "--discover", **key_of(shared_sandbox)))
     assert {entry["tap_stream_id"]: entry for entry in found["streams"]} == catalog.singer
 
 
-def test_a_run_resumes_from_the_state_in_meltanos_backend(
+def test_run_resumes_from_the_state_in_the_meltano_backend(
     project: Project, new_sandbox: Callable[..., Sandbox], tmp_path: Path
 ) -> None:
     sandbox = new_sandbox()
@@ -96,7 +96,7 @@ def test_a_run_resumes_from_the_state_in_meltanos_backend(
     for name in SELECTED:
         assert by_key(first[name], ["id"]).keys() == by_key(account[name], ["id"]).keys()
     assert not any("email" in user for user in first["users"])
-    asked = sandbox.requests(log=False)["total"]
+    requests = sandbox.requests(log=False)["total"]
     state = json.loads(project.run("state", "get", "dev:tap-incident-to-target-jsonl"))["singer_state"]
     assert set(state["bookmarks"]) == {"incidents", "incident_updates", "follow_ups", "actions"}
 
@@ -108,11 +108,11 @@ def test_a_run_resumes_from_the_state_in_meltanos_backend(
     assert len(second["follow_ups"]) < len(first["follow_ups"]) / 4
     assert len(second.get("incidents", [])) < len(first["incidents"]) / 4
     assert len(second["severities"]) == len(first["severities"])
-    assert sandbox.requests(log=False)["total"] < asked / 4
+    assert sandbox.requests(log=False)["total"] < requests / 4
 
 
 def run(project: Project, sandbox: Sandbox, directory: Path) -> dict[str, list[Record]]:
-    """What one `meltano run` writes, by stream."""
+    """The records that one `meltano run` writes, by stream."""
     directory.mkdir()
     project.run(
         "run",

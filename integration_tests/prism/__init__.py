@@ -1,1 +1,1 @@
-"""The program against Prism, a stand-in for the API that is made from the vendor's document alone."""
+"""The connector against Prism, a mock API generated from the vendor's document alone."""

@@ -1,4 +1,4 @@
-"""Every request is as the vendor's document wants it, and every answer as it promises passes our schemas."""
+"""Requests conform to the vendor's document, and its examples conform to the streams' schemas."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import requests
 
-from integration_tests.prism.stand_in import Front, NotInstalledError, install, prism, servable
+from integration_tests.prism.mock_server import NotInstalledError, Proxy, install, prism, servable
 from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
-from tools.document import DocumentError, fetch
+from tools.openapi import DocumentError, fetch
 
 KEY = "prism-key-4711"
-AGAIN = "the API gives the same page again (after="
+REPEATED_PAGE = "the API gives the same page again (after="
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -36,25 +36,24 @@ def prism_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def test_prism_refuses_what_the_document_does_not_allow(prism_url: str) -> None:
-    """Else the tests below could not fail."""
-    with Front(prism_url, one_page=True) as front:
+def test_prism_rejects_requests_that_the_document_does_not_allow(prism_url: str) -> None:
+    with Proxy(prism_url, one_page=True) as proxy:
         for query, headers, status in (
             ("page_size=10001", {"Authorization": f"Bearer {KEY}"}, 422),
             ("page_size=10000", {}, 401),
         ):
-            answer = requests.get(f"{front.url}/v2/schedules?{query}", headers=headers, timeout=60)
-            assert answer.status_code == status
-            assert front.answers[-1] == (f"/v2/schedules?{query}", status)
+            response = requests.get(f"{proxy.url}/v2/schedules?{query}", headers=headers, timeout=60)
+            assert response.status_code == status
+            assert proxy.responses[-1] == (f"/v2/schedules?{query}", status)
 
 
-def test_every_stream_reads_and_passes_its_schema(
+def test_the_records_of_every_stream_conform_to_its_schema(
     prism_url: str, catalog: Catalog, protocol: str, tmp_path: Path
 ) -> None:
-    with Front(prism_url, one_page=True) as front:
-        tap = Tap(protocol, {"api_key": KEY, "endpoint": front.url}, tmp_path)
+    with Proxy(prism_url, one_page=True) as proxy:
+        tap = Tap(protocol, {"api_key": KEY, "endpoint": proxy.url}, tmp_path)
         run = tap.read(catalog.of(protocol, catalog.airbyte))
-    assert [answer for answer in front.answers if answer[1] != 200] == []
+    assert [response for response in proxy.responses if response[1] != 200] == []
     run.ok()
     assert set(run.records) == set(catalog.airbyte)
     for name, records in run.records.items():
@@ -64,18 +63,16 @@ def test_every_stream_reads_and_passes_its_schema(
             assert all(record.get(column) not in (None, "") for column in catalog.keys[name]), name
 
 
-def test_a_list_that_gives_the_same_page_again_ends_with_an_error(
-    prism_url: str, catalog: Catalog, protocol: str, tmp_path: Path
-) -> None:
-    with Front(prism_url, one_page=False) as front:
-        tap = Tap(protocol, {"api_key": KEY, "endpoint": front.url}, tmp_path)
+def test_a_repeated_page_fails_the_stream(prism_url: str, catalog: Catalog, protocol: str, tmp_path: Path) -> None:
+    with Proxy(prism_url, one_page=False) as proxy:
+        tap = Tap(protocol, {"api_key": KEY, "endpoint": proxy.url}, tmp_path)
         run = tap.read(catalog.of(protocol, catalog.airbyte))
-    assert [answer for answer in front.answers if answer[1] != 200] == []
-    paged = [path for path, _ in front.answers if "after=" in path]
+    assert [response for response in proxy.responses if response[1] != 200] == []
+    paged = [path for path, _ in proxy.responses if "after=" in path]
     assert paged
-    assert len(paged) == len(set(paged)), "no page is asked for twice"
+    assert len(paged) == len(set(paged)), "no page is requested twice"
     assert run.code == 1
-    assert run.records["incident_statuses"], "a list that is not paged is read as ever"
+    assert run.records["incident_statuses"], "a list without pages is read normally"
     if protocol == AIRBYTE:
         failed = {
             trace["error"]["stream_descriptor"]["name"]: trace["error"]["message"]
@@ -83,10 +80,10 @@ def test_a_list_that_gives_the_same_page_again_ends_with_an_error(
             if trace["error"].get("stream_descriptor")
         }
         assert len(failed) > 40
-        assert all(AGAIN in message for message in failed.values())
+        assert all(REPEATED_PAGE in message for message in failed.values())
         for name in catalog.airbyte:
             assert run.statuses(name)[-1] == ("INCOMPLETE" if name in failed else "COMPLETE")
     else:
         errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR ")]
-        assert len([line for line in errors if AGAIN in line]) > 40
-        assert all(AGAIN in line or "could not be read" in line for line in errors), errors[-3:]
+        assert len([line for line in errors if REPEATED_PAGE in line]) > 40
+        assert all(REPEATED_PAGE in line or "could not be read" in line for line in errors), errors[-3:]

@@ -1,1 +1,1 @@
-"""The vendor's own Python SDK parses every answer of the sandbox."""
+"""The vendor's Python SDK reads the sandbox."""

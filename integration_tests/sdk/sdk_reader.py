@@ -1,8 +1,10 @@
-"""Read lists with the vendor's own SDK, in an environment that has it and nothing else.
+"""Reads lists with the vendor's SDK. Runs in a virtual environment that has only the SDK.
 
-`python sdk_reader.py URL KEY` takes {path template: [arguments, ...]} as JSON on stdin, asks for
-each with the SDK's function for that path, page by page, and prints {path template: {"answers",
-"pages", "error"?}}. An answer that the SDK cannot parse, or parses as an error, is an error.
+`python sdk_reader.py URL KEY` takes {path template: [arguments, ...]} as JSON on stdin. It calls the
+SDK's function for each path with each set of arguments, follows the pages, and prints
+{path template: {"read", "pages", "error"?}}: the number of argument sets read without an error, the
+number of pages, and the first error. A response that the SDK can't parse, or parses as an error, is
+an error.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import incident_io.api  # type: ignore[import-not-found]
 from incident_io.client import AuthenticatedClient  # type: ignore[import-not-found]
 
 _GET = re.compile(r'"method": "get",\s+"url": "([^"]+)"')
-_MOST_PAGES = 3
+_MAX_PAGES = 3
 
 
 def functions() -> dict[str, ModuleType]:
-    """The SDK's modules for what can be read, by path template."""
+    """The SDK's modules for GET endpoints, by path template."""
     found = {}
     for module in pkgutil.walk_packages(incident_io.api.__path__, "incident_io.api."):
         if module.ispkg:
@@ -38,22 +40,22 @@ def functions() -> dict[str, ModuleType]:
 
 
 def read(module: ModuleType, client: AuthenticatedClient, arguments: dict[str, Any]) -> int:
-    """Ask, and follow `after`; how many pages there were. ValueError for an answer that is bad."""
-    takes = inspect.signature(module.sync_detailed).parameters
+    """Read a list page by page. Returns the number of pages; raises ValueError for an invalid response."""
+    parameters = inspect.signature(module.sync_detailed).parameters
     arguments = {f"{name}_" if name == "from" else name: v for name, v in arguments.items()}
     pages = 0
-    while pages < _MOST_PAGES:
-        answer = module.sync_detailed(client=client, **arguments)
-        kind = type(answer.parsed).__name__
-        if answer.status_code != 200 or kind in ("NoneType", "ErrorResponse"):
-            raise ValueError(f"{answer.status_code}: {answer.content[:300]!r}")
-        unknown = answer.parsed.additional_properties
+    while pages < _MAX_PAGES:
+        response = module.sync_detailed(client=client, **arguments)
+        kind = type(response.parsed).__name__
+        if response.status_code != 200 or kind in ("NoneType", "ErrorResponse"):
+            raise ValueError(f"{response.status_code}: {response.content[:300]!r}")
+        unknown = response.parsed.additional_properties
         if unknown:
-            raise ValueError(f"properties that the SDK does not know: {sorted(unknown)}")
+            raise ValueError(f"properties unknown to the SDK: {sorted(unknown)}")
         pages += 1
-        meta = getattr(answer.parsed, "pagination_meta", None)
+        meta = getattr(response.parsed, "pagination_meta", None)
         after = getattr(meta, "after", None)
-        if "after" not in takes or not isinstance(after, str):
+        if "after" not in parameters or not isinstance(after, str):
             break
         arguments["after"] = after
     return pages
@@ -70,13 +72,13 @@ def main() -> None:
     )
     modules = functions()
     results: dict[str, dict[str, Any]] = {}
-    for path, asked in json.load(sys.stdin).items():
-        result = results[path] = {"answers": 0, "pages": 0}
-        for arguments in asked:
+    for path, argument_sets in json.load(sys.stdin).items():
+        result = results[path] = {"read": 0, "pages": 0}
+        for arguments in argument_sets:
             try:
                 result["pages"] += read(modules[path], client, arguments)
-                result["answers"] += 1
-            except Exception as error:  # whatever the SDK raises is what is wrong
+                result["read"] += 1
+            except Exception as error:  # report any error of the SDK
                 result["error"] = f"{arguments}: {type(error).__name__}: {error}"
                 break
     json.dump(results, sys.stdout)

@@ -1,4 +1,4 @@
-"""The vendor's own SDK parses every answer of the sandbox: nobody here wrote it."""
+"""The vendor's Python SDK parses every response of the sandbox: a check that is independent of this repository."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.contract import Contract
-from sandbox.walk import parents_of
+from sandbox.sample_requests import sample_parameters
 
 CONTRACT = Contract()
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -22,7 +22,7 @@ READER = Path(__file__).with_name("sdk_reader.py")
 
 @pytest.fixture(scope="module")
 def sdk_python() -> Path:
-    """Python of an environment of the SDK's own, of the version that the contract was made from."""
+    """Python of a virtual environment with the SDK, in the version of the contract."""
     home = CACHE / f"sdk-{CONTRACT.version}-{sys.version_info[0]}.{sys.version_info[1]}"
     python = home / "bin" / "python"
     stamp = home / "complete"
@@ -34,7 +34,7 @@ def sdk_python() -> Path:
         for command in commands:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                message = f"the vendor's SDK could not be installed: {done.stderr.strip()[-400:]}"
+                message = f"pip could not install the vendor's SDK: {done.stderr.strip()[-400:]}"
                 if os.environ.get("CI") == "true":
                     pytest.fail(message)
                 pytest.skip(message)
@@ -42,11 +42,11 @@ def sdk_python() -> Path:
     return python
 
 
-def read(sdk_python: Path, sandbox: Sandbox, asked: dict[str, Any]) -> Any:
-    """What the SDK made of each path's answers."""
+def read(sdk_python: Path, sandbox: Sandbox, requests: dict[str, Any]) -> Any:
+    """Read with the SDK. Returns the result of each path."""
     done = subprocess.run(
         [str(sdk_python), str(READER), sandbox.url, sandbox.key],
-        input=json.dumps(asked),
+        input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=False,
@@ -56,7 +56,7 @@ def read(sdk_python: Path, sandbox: Sandbox, asked: dict[str, Any]) -> Any:
     return json.loads(done.stdout)
 
 
-def test_the_reader_tells_a_wrong_answer(sdk_python: Path) -> None:
+def test_the_reader_reports_an_invalid_response(sdk_python: Path) -> None:
     for fault in ("shape:as=missing", "shape:as=string_record", "403"):
         with Sandbox(incidents=3, fault=[fault]) as sandbox:
             results = read(sdk_python, sandbox, {"/v2/incidents": [{"page_size": 1}]})
@@ -65,18 +65,18 @@ def test_the_reader_tells_a_wrong_answer(sdk_python: Path) -> None:
 
 def test_the_sdk_reads_every_endpoint(sdk_python: Path) -> None:
     with Sandbox(incidents=40, alerts=200) as sandbox:
-        asked = {}
+        requests = {}
         for endpoint in CONTRACT.endpoints.values():
             arguments = [
                 {**parents, **({"page_size": endpoint.page_size_max} if endpoint.paged else {})}
-                for parents in parents_of(sandbox, endpoint)
+                for parents in sample_parameters(sandbox, endpoint)
             ]
-            asked[endpoint.path] = arguments
-        results = read(sdk_python, sandbox, asked)
+            requests[endpoint.path] = arguments
+        results = read(sdk_python, sandbox, requests)
         assert {path: r["error"] for path, r in results.items() if "error" in r} == {}
-        assert {path: r["answers"] for path, r in results.items()} == {
-            path: len(arguments) for path, arguments in asked.items()
+        assert {path: r["read"] for path, r in results.items()} == {
+            path: len(arguments) for path, arguments in requests.items()
         }
-        assert sum(len(arguments) for arguments in asked.values()) > len(CONTRACT.endpoints)
-        refused = [e for e in sandbox.requests()["log"] if e["status"] != 200 or "unknown" in e]
-        assert refused == []
+        assert sum(len(arguments) for arguments in requests.values()) > len(CONTRACT.endpoints)
+        rejected = [e for e in sandbox.requests()["log"] if e["status"] != 200 or "unknown" in e]
+        assert rejected == []

@@ -9,10 +9,9 @@ from pathlib import Path
 from tools.docs import command_line, settings, streams
 from tools.docs.markdown import insert_tables
 from tools.docs.streams import scopes
+from tools.generated import ROOT
 
-__all__ = ["ROOT", "generated_files", "scopes"]
-
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["generated_files", "scopes"]
 
 
 def generated_files() -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""The demo's picture: an SVG whose bars are as high as the counts."""
+"""The demo's chart."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from demo.chart import COLOURS, chart
 
 SVG = "{http://www.w3.org/2000/svg}"
-SEVERITIES = ["Grave", "So <so>"]
+SEVERITIES = ["Critical", "So <so>"]
 
 
 def bars(svg: str) -> dict[tuple[str, str], ElementTree.Element]:
-    """The parts of the bars, by month and severity."""
+    """The bar segments by month and severity."""
     found = {}
     for rect in ElementTree.fromstring(svg).iter(f"{SVG}rect"):  # noqa: S314
         if (title := rect.find(f"{SVG}title")) is not None and title.text:
@@ -23,26 +23,26 @@ def bars(svg: str) -> dict[tuple[str, str], ElementTree.Element]:
     return found
 
 
-def test_bars_are_stacked_and_as_high_as_the_counts() -> None:
+def test_bars_are_stacked_with_heights_proportional_to_the_counts() -> None:
     drawn = bars(chart("Incidents", SEVERITIES, {"2026-12": [2, 6], "2027-01": [0, 3]}))
-    assert set(drawn) == {("2026-12", "Grave"), ("2026-12", "So <so>"), ("2027-01", "So <so>")}
+    assert set(drawn) == {("2026-12", "Critical"), ("2026-12", "So <so>"), ("2027-01", "So <so>")}
     heights = {key: float(rect.attrib["height"]) for key, rect in drawn.items()}
-    unit = heights["2026-12", "Grave"] / 2
+    unit = heights["2026-12", "Critical"] / 2
     assert heights["2026-12", "So <so>"] == pytest.approx(6 * unit, abs=0.2)
     assert heights["2027-01", "So <so>"] == pytest.approx(3 * unit, abs=0.2)
-    low, high = drawn["2026-12", "Grave"], drawn["2026-12", "So <so>"]
+    low, high = drawn["2026-12", "Critical"], drawn["2026-12", "So <so>"]
     assert float(high.attrib["y"]) + heights["2026-12", "So <so>"] == pytest.approx(float(low.attrib["y"]), abs=0.2)
     assert low.attrib["fill"] != high.attrib["fill"]
 
 
-def test_the_year_stands_where_it_begins() -> None:
+def test_year_is_printed_at_its_first_month() -> None:
     svg = chart("Incidents", SEVERITIES, {"2026-11": [1, 1], "2026-12": [1, 1], "2027-01": [1, 1]})
     assert re.findall(r">(Nov|Dec|Jan|2026|2027)<", svg) == ["Nov", "2026", "Dec", "Jan", "2027"]
 
 
 @pytest.mark.parametrize("highest", [0, 1, 5, 6, 19, 4999])
-def test_nothing_reaches_out_of_the_picture(highest: int) -> None:
-    root = ElementTree.fromstring(chart("Incidents", ["Grave"], {"2026-12": [highest]}))  # noqa: S314
+def test_every_element_is_inside_the_picture(highest: int) -> None:
+    root = ElementTree.fromstring(chart("Incidents", ["Critical"], {"2026-12": [highest]}))  # noqa: S314
     height = float(root.attrib["height"])
     lines = root.findall(f"{SVG}line")
     assert 2 <= len(lines) <= 6
@@ -50,10 +50,10 @@ def test_nothing_reaches_out_of_the_picture(highest: int) -> None:
         assert 0 <= float(element.get("y", element.get("y1", "0"))) <= height
 
 
-def test_a_company_without_incidents_has_an_empty_picture() -> None:
+def test_chart_without_incidents_has_no_bars() -> None:
     assert bars(chart("Incidents", [], {})) == {}
 
 
-def test_more_severities_than_colours_are_drawn_too() -> None:
+def test_draws_more_severities_than_colours() -> None:
     many = [f"Severity {n}" for n in range(len(COLOURS) + 2)]
     assert len(bars(chart("Incidents", many, {"2026-12": [1] * len(many)}))) == len(many)

@@ -1,4 +1,4 @@
-"""A sandbox that the tests which only read share, and a client for it."""
+"""A sandbox shared by the tests that only read, and an HTTP client for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOW = "2026-03-02T10:00:00Z"
 
 
 class Client:
-    """GETs with the key; `page` follows `after` to the end."""
+    """Sends GET requests with the API key."""
 
     def __init__(self, sandbox: Sandbox, key: str | None = None) -> None:
         self.url = sandbox.url
@@ -31,17 +31,17 @@ class Client:
         return response.json()
 
     def all(self, path: str, records_key: str, **query: Any) -> list[dict[str, Any]]:
-        """The records of every page."""
+        """The records of all pages."""
         records: list[dict[str, Any]] = []
         after: dict[str, str] = {}
         for _ in range(1000):
             body = self.ok(path, **query, **after)
             records += body[records_key]
-            last = (body.get("pagination_meta") or {}).get("after")
-            if last is None:
+            cursor = (body.get("pagination_meta") or {}).get("after")
+            if cursor is None:
                 return records
-            after = {"after": last}
-        raise AssertionError("the pages do not end")
+            after = {"after": cursor}
+        raise AssertionError("the list has more than 1,000 pages")
 
 
 Start = Callable[..., tuple[Sandbox, Client]]
@@ -55,23 +55,22 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[Client]:
-    made = Client(sandbox)
-    with made.session:
-        yield made
+    with (new_client := Client(sandbox)).session:
+        yield new_client
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a sandbox of one's own; it stops with the test."""
+    """Starts a sandbox with options; it stops when the test ends."""
     running: list[tuple[Sandbox, Client]] = []
 
     def run(**options: Any) -> tuple[Sandbox, Client]:
-        made = Sandbox(**{"now": NOW, **options})
-        made.start()
-        running.append((made, Client(made)))
+        new_sandbox = Sandbox(**{"now": NOW, **options})
+        new_sandbox.start()
+        running.append((new_sandbox, Client(new_sandbox)))
         return running[-1]
 
     yield run
-    for made, made_client in running:
-        made_client.session.close()
-        made.stop()
+    for new_sandbox, new_client in running:
+        new_client.session.close()
+        new_sandbox.stop()

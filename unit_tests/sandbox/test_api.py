@@ -1,4 +1,4 @@
-"""Requests that are refused, filters, orders and defaults: as the API has them."""
+"""The API's errors, filters, sort orders, defaults and admin endpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .conftest import Client, Start
 CATEGORIES = ["triage", "live", "learning", "paused", "closed", "declined", "canceled", "merged"]
 
 
-def test_a_wrong_key_is_refused(sandbox: Sandbox) -> None:
+def test_a_wrong_key_is_a_401(sandbox: Sandbox) -> None:
     response = Client(sandbox, key="wrong").get("/v1/identity")
     body = response.json()
     assert response.status_code == 401
@@ -25,11 +25,11 @@ def test_a_wrong_key_is_refused(sandbox: Sandbox) -> None:
     assert body["errors"][0]["code"] == "access_token_invalid"
 
 
-def test_identity_answers_for_the_key(client: Client) -> None:
+def test_identity_describes_the_key(client: Client) -> None:
     assert set(client.ok("/v1/identity")["identity"]) >= {"name", "roles", "dashboard_url"}
 
 
-def test_a_missing_scope_is_named(start: Start) -> None:
+def test_a_403_names_the_missing_scope(start: Start) -> None:
     _, client = start(forbid=["workflows.view"])
     response = client.get("/v2/workflows")
     body = response.json()
@@ -71,7 +71,7 @@ def test_a_missing_scope_is_named(start: Start) -> None:
         ("/v2/incidents", {"mode[like]": "t"}, "mode"),
     ],
 )
-def test_a_wrong_request_is_a_422(client: Client, path: str, query: dict[str, Any], field: str) -> None:
+def test_an_invalid_request_is_a_422(client: Client, path: str, query: dict[str, Any], field: str) -> None:
     response = client.get(path, **query)
     body = response.json()
     assert response.status_code == 422, body
@@ -79,7 +79,7 @@ def test_a_wrong_request_is_a_422(client: Client, path: str, query: dict[str, An
     assert body["errors"][0]["source"]["field"] == field
 
 
-def test_a_timestamp_where_a_date_belongs_is_told(client: Client) -> None:
+def test_rejects_a_timestamp_where_a_date_is_required(client: Client) -> None:
     body = client.get("/v2/incidents", **{"updated_at[gte]": "2026-01-01T00:00:00Z"}).json()
     message = "must provide a date in the format yyyy-mm-dd"
     assert body["errors"][0]["message"] == message
@@ -99,14 +99,15 @@ def test_a_timestamp_where_a_date_belongs_is_told(client: Client) -> None:
         ("/v2/incidents/none", {}),
     ],
 )
-def test_what_is_not_there_is_a_404(client: Client, path: str, query: dict[str, Any]) -> None:
+def test_an_unknown_path_or_id_is_a_404(client: Client, path: str, query: dict[str, Any]) -> None:
     response = client.get(path, **query)
     assert response.status_code == 404
     assert response.json()["type"] == "resource_not_found"
 
 
 def test_the_last_page_has_no_after(client: Client) -> None:
-    pages, after = [], {}
+    pages: list[Any] = []
+    after: dict[str, str] = {}
     while True:
         body = client.ok("/v3/actions", page_size=100, **after)
         pages.append(body)
@@ -118,7 +119,7 @@ def test_the_last_page_has_no_after(client: Client) -> None:
     assert 0 < len(pages[-1]["actions"]) <= 100
 
 
-def test_a_trailing_empty_page_is_an_option(start: Start) -> None:
+def test_trailing_empty_page_adds_an_empty_page(start: Start) -> None:
     _, client = start(trailing_empty_page=True)
     after = client.ok("/v3/actions", page_size=250)["pagination_meta"]["after"]
     for _ in range(10):
@@ -134,13 +135,13 @@ def test_an_unpaged_list_has_no_pagination_meta(client: Client) -> None:
     assert set(client.ok("/v1/severities")) == {"severities"}
 
 
-def test_incidents_leave_out_what_was_not_asked_for(sandbox: Sandbox, client: Client) -> None:
-    every = sandbox.records("incidents")
-    usual = client.all("/v2/incidents", "incidents", page_size=250)
-    assert {i["mode"] for i in usual} == {"standard", "retrospective"}
+def test_incidents_hides_statuses_and_modes_by_default(sandbox: Sandbox, client: Client) -> None:
+    everything = sandbox.records("incidents")
+    by_default = client.all("/v2/incidents", "incidents", page_size=250)
+    assert {i["mode"] for i in by_default} == {"standard", "retrospective"}
     hidden = {"declined", "canceled", "merged"}
-    assert {i["incident_status"]["category"] for i in usual} == set(CATEGORIES) - hidden
-    asked = client.all(
+    assert {i["incident_status"]["category"] for i in by_default} == set(CATEGORIES) - hidden
+    on_request = client.all(
         "/v2/incidents",
         "incidents",
         page_size=250,
@@ -149,34 +150,34 @@ def test_incidents_leave_out_what_was_not_asked_for(sandbox: Sandbox, client: Cl
             "mode[one_of]": ["standard", "retrospective", "test", "tutorial"],
         },
     )
-    assert sorted(i["id"] for i in asked) == sorted(i["id"] for i in every)
-    assert {i["incident_status"]["category"] for i in every} == set(CATEGORIES)
-    assert {i["mode"] for i in every} == {"standard", "retrospective", "test", "tutorial"}
+    assert sorted(i["id"] for i in on_request) == sorted(i["id"] for i in everything)
+    assert {i["incident_status"]["category"] for i in everything} == set(CATEGORIES)
+    assert {i["mode"] for i in everything} == {"standard", "retrospective", "test", "tutorial"}
 
 
-def test_incidents_tell_their_total(client: Client) -> None:
+def test_incidents_has_the_total_record_count(client: Client) -> None:
     body = client.ok("/v2/incidents", page_size=1)
-    whole = client.all("/v2/incidents", "incidents", page_size=250)
-    assert body["pagination_meta"]["total_record_count"] == len(whole)
+    all_records = client.all("/v2/incidents", "incidents", page_size=250)
+    assert body["pagination_meta"]["total_record_count"] == len(all_records)
     assert body["pagination_meta"]["page_size"] == 1
 
 
 @pytest.mark.parametrize("name", ["actions", "follow_ups"])
-def test_modes_of_actions_and_follow_ups(sandbox: Sandbox, client: Client, name: str) -> None:
+def test_incident_mode_selects_actions_and_follow_ups(sandbox: Sandbox, client: Client, name: str) -> None:
     modes = {i["id"]: i["mode"] for i in sandbox.records("incidents")}
-    every = sandbox.records(name)
-    usual = client.all(f"/v3/{name}", name, page_size=250)
-    assert {modes[r["incident_id"]] for r in usual} == {"standard", "retrospective"}
-    together = list(usual)
+    everything = sandbox.records(name)
+    by_default = client.all(f"/v3/{name}", name, page_size=250)
+    assert {modes[r["incident_id"]] for r in by_default} == {"standard", "retrospective"}
+    all_modes = list(by_default)
     for mode in ("test", "tutorial"):
         found = client.all(f"/v3/{name}", name, page_size=250, incident_mode=mode)
         assert {modes[r["incident_id"]] for r in found} <= {mode}
-        together += found
+        all_modes += found
     assert client.all(f"/v3/{name}", name, page_size=250, incident_mode="stream") == []
-    assert sorted(r["id"] for r in together) == sorted(r["id"] for r in every)
+    assert sorted(r["id"] for r in all_modes) == sorted(r["id"] for r in everything)
 
 
-def test_orders(client: Client) -> None:
+def test_lists_are_in_the_documented_order(client: Client) -> None:
     for name in ("actions", "follow_ups"):
         ids = [r["id"] for r in client.all(f"/v3/{name}", name, page_size=250)]
         assert ids == sorted(ids)
@@ -200,10 +201,10 @@ def day(text: str) -> str:
 
 @pytest.mark.parametrize("field", ["created_at", "updated_at"])
 @pytest.mark.parametrize("name", ["incidents", "escalations"])
-def test_dates_compare_by_day_both_ends_included(client: Client, name: str, field: str) -> None:
+def test_date_filters_include_both_days(client: Client, name: str, field: str) -> None:
     path, size = f"/v2/{name}", 50
-    every = client.all(path, name, page_size=size)
-    days = sorted(day(r[field]) for r in every)
+    everything = client.all(path, name, page_size=size)
+    days = sorted(day(r[field]) for r in everything)
     low, high = days[len(days) // 3], days[2 * len(days) // 3]
     for operator, value, keeps in (
         ("gte", low, lambda d: d >= low),
@@ -211,16 +212,16 @@ def test_dates_compare_by_day_both_ends_included(client: Client, name: str, fiel
         ("date_range", f"{low}~{high}", lambda d: low <= d <= high),
     ):
         found = client.all(path, name, page_size=size, **{f"{field}[{operator}]": value})
-        assert found == [r for r in every if keeps(day(r[field]))]
-        assert 0 < len(found) < len(every)
+        assert found == [r for r in everything if keeps(day(r[field]))]
+        assert 0 < len(found) < len(everything)
 
 
 @pytest.mark.parametrize("field", ["created_at", "updated_at"])
 @pytest.mark.parametrize("path", ["/v2/alerts", "/v3/actions", "/v3/follow_ups"])
-def test_moments_compare_exactly_and_ranges_are_half_open(client: Client, path: str, field: str) -> None:
+def test_timestamp_filters_are_exact_and_ranges_exclude_their_end(client: Client, path: str, field: str) -> None:
     name = path.rsplit("/", 1)[-1]
-    every = client.all(path, name, page_size=50)
-    moments = sorted(r[field] for r in every)
+    everything = client.all(path, name, page_size=50)
+    moments = sorted(r[field] for r in everything)
     low, high = (moments[len(moments) // 3], moments[2 * len(moments) // 3])
     for operator, value, keeps in (
         ("gte", low, lambda m: m >= moment(low)),
@@ -228,28 +229,28 @@ def test_moments_compare_exactly_and_ranges_are_half_open(client: Client, path: 
         ("date_range", f"{low}~{high}", lambda m: moment(low) <= m < moment(high)),
     ):
         found = client.all(path, name, page_size=50, **{f"{field}[{operator}]": value})
-        assert found == [r for r in every if keeps(moment(r[field]))]
-        assert 0 < len(found) < len(every)
+        assert found == [r for r in everything if keeps(moment(r[field]))]
+        assert 0 < len(found) < len(everything)
 
 
-def test_two_filters_hold_both(client: Client) -> None:
-    every = client.all("/v2/alerts", "alerts", page_size=50)
-    since = sorted(a["created_at"] for a in every)[400]
+def test_combines_two_filters_with_and(client: Client) -> None:
+    everything = client.all("/v2/alerts", "alerts", page_size=50)
+    since = sorted(a["created_at"] for a in everything)[400]
     found = client.all(
         "/v2/alerts",
         "alerts",
         page_size=50,
         **{"created_at[gte]": since, "status[one_of]": "resolved"},
     )
-    assert found == [a for a in every if moment(a["created_at"]) >= moment(since) and a["status"] == "resolved"]
+    assert found == [a for a in everything if moment(a["created_at"]) >= moment(since) and a["status"] == "resolved"]
 
 
-def test_incident_filters(sandbox: Sandbox, client: Client) -> None:
+def test_filters_incidents_by_severity(sandbox: Sandbox, client: Client) -> None:
     severity = client.ok("/v1/severities")["severities"][1]["id"]
-    every = client.all("/v2/incidents", "incidents", page_size=250)
+    everything = client.all("/v2/incidents", "incidents", page_size=250)
     for operator, keeps in (("one_of", True), ("not_in", False)):
         found = client.all("/v2/incidents", "incidents", page_size=250, **{f"severity[{operator}]": severity})
-        assert found == [i for i in every if (i.get("severity", {}).get("id") == severity) is keeps]
+        assert found == [i for i in everything if (i.get("severity", {}).get("id") == severity) is keeps]
 
 
 @pytest.mark.parametrize(
@@ -260,15 +261,15 @@ def test_incident_filters(sandbox: Sandbox, client: Client) -> None:
         ("/v3/follow_ups", "follow_ups"),
     ],
 )
-def test_what_belongs_to_one_incident(sandbox: Sandbox, client: Client, path: str, name: str) -> None:
-    every = sandbox.records(name)
+def test_filters_children_by_incident(sandbox: Sandbox, client: Client, path: str, name: str) -> None:
+    everything = sandbox.records(name)
     incidents = [i["id"] for i in sandbox.records("incidents") if i["mode"] == "standard"]
     for incident in incidents[::20]:
         found = client.all(path, name, page_size=3, incident_id=incident)
-        assert found == [r for r in every if r["incident_id"] == incident]
+        assert found == [r for r in everything if r["incident_id"] == incident]
 
 
-def test_updates_end_with_the_incidents_status(sandbox: Sandbox) -> None:
+def test_the_last_update_has_the_incidents_status(sandbox: Sandbox) -> None:
     incidents = {i["id"]: i for i in sandbox.records("incidents")}
     last: dict[str, Any] = {}
     for update in sandbox.records("incident_updates"):
@@ -281,14 +282,14 @@ def test_updates_end_with_the_incidents_status(sandbox: Sandbox) -> None:
         assert update["new_incident_status"] == incidents[incident_id]["incident_status"]
 
 
-def test_deactivated_users_come_when_asked_for(client: Client) -> None:
-    usual = client.all("/v2/users", "users", page_size=10000)
-    every = client.all("/v2/users", "users", page_size=10000, include_inactive="true")
-    assert all(user["is_active"] for user in usual)
-    assert len(every) == 60 > len(usual) > 40
+def test_include_inactive_adds_deactivated_users(client: Client) -> None:
+    by_default = client.all("/v2/users", "users", page_size=10000)
+    everything = client.all("/v2/users", "users", page_size=10000, include_inactive="true")
+    assert all(user["is_active"] for user in by_default)
+    assert len(everything) == 60 > len(by_default) > 40
 
 
-def test_alerts_with_notes_have_notes(client: Client) -> None:
+def test_has_notes_selects_alerts_with_notes(client: Client) -> None:
     noted = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "true"})
     rest = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "false"})
     assert 0 < len(noted) < 100
@@ -300,14 +301,14 @@ def test_alerts_with_notes_have_notes(client: Client) -> None:
     assert client.ok("/v1/alert_notes", alert_id=rest[0]["id"])["alert_notes"] == []
 
 
-def test_past_pauses_come_with_from(client: Client) -> None:
+def test_from_adds_past_pauses(client: Client) -> None:
     path, name = "/v2/on_call_notification_pauses", "on_call_notification_pauses"
     current = client.all(path, name)
-    every = client.all(path, name, **{"from": "2020-01-01T00:00:00Z"})
-    assert 0 < len(current) < len(every)
+    everything = client.all(path, name, **{"from": "2020-01-01T00:00:00Z"})
+    assert 0 < len(current) < len(everything)
 
 
-def test_schedule_entries_page_through_their_window(sandbox: Sandbox, client: Client) -> None:
+def test_schedule_entries_cover_their_window_page_by_page(sandbox: Sandbox, client: Client) -> None:
     schedule = sandbox.records("schedules")[0]["id"]
     window = {
         "schedule_id": schedule,
@@ -333,21 +334,21 @@ def test_schedule_entries_page_through_their_window(sandbox: Sandbox, client: Cl
     assert len({e["fingerprint"] for e in found["final"]}) == len(starts) == len(found["scheduled"])
 
 
-def test_next_shifts_come_in_small_pages_only(client: Client) -> None:
+def test_omits_next_shifts_on_large_pages(client: Client) -> None:
     small = client.ok("/v2/schedules", page_size=25)["schedules"]
     large = client.ok("/v2/schedules", page_size=26)["schedules"]
     assert any("next_shifts" in schedule for schedule in small)
     assert not any("next_shifts" in schedule for schedule in large)
 
 
-def test_credentials_are_there_to_be_left_out(sandbox: Sandbox) -> None:
+def test_alert_sources_contain_credentials(sandbox: Sandbox) -> None:
     text = str(sandbox.records("alert_sources"))
     assert "secret_token" in text
     assert "alert_events_url" in text
     assert "sandbox-credential" in text
 
 
-def test_every_answer_has_a_date_and_the_limits(client: Client) -> None:
+def test_every_response_has_date_and_rate_limit_headers(client: Client) -> None:
     for path in ("/v2/incidents", "/v1/severities", "/v9/nothing"):
         headers = client.get(path).headers
         parsedate_to_datetime(headers["Date"])
@@ -359,13 +360,13 @@ def test_every_answer_has_a_date_and_the_limits(client: Client) -> None:
         assert int(headers["X-RateLimit-Reset"]) > 0
 
 
-def test_the_date_follows_the_clock_that_was_set(client: Client) -> None:
+def test_the_date_header_follows_the_configured_clock(client: Client) -> None:
     date = parsedate_to_datetime(client.get("/v1/identity").headers["Date"])
     since = (date - datetime(2026, 3, 2, 10, tzinfo=UTC)).total_seconds()
     assert 0 <= since < 3600
 
 
-def test_what_was_asked_is_told(start: Start) -> None:
+def test_requests_are_logged_and_counted(start: Start) -> None:
     sandbox, client = start(incidents=3)
     client.get("/v2/incidents", page_size=2, nonsense="1")
     client.get("/v2/users/x/notification_methods")
@@ -383,7 +384,7 @@ def test_what_was_asked_is_told(start: Start) -> None:
     assert sandbox.requests()["total"] == 0
 
 
-def test_strict_refuses_unknown_parameters(start: Start) -> None:
+def test_strict_rejects_unknown_parameters(start: Start) -> None:
     _, client = start(strict=True, incidents=3)
     assert client.get("/v2/incidents", nonsense="1").status_code == 422
     assert client.get("/v2/incidents", page_size=1).status_code == 200
@@ -400,7 +401,7 @@ def test_records_can_be_put_and_deleted(start: Start) -> None:
     assert found[incident["id"]]["name"] == "renamed"
     sessions = {"incident_id": "brand-new"}
     assert client.get("/v2/call_sessions", **sessions).status_code == 200
-    assert sandbox.delete("incidents", ["brand-new", "never was"]) == 1
+    assert sandbox.delete("incidents", ["brand-new", "unknown"]) == 1
     assert client.get("/v2/call_sessions", **sessions).status_code == 404
     field = sandbox.records("custom_fields")[0]["id"]
     parent = {"custom_field_id": field}
@@ -409,7 +410,7 @@ def test_records_can_be_put_and_deleted(start: Start) -> None:
     assert options[-1]["id"] == "o"
 
 
-def test_an_action_that_changed_keeps_its_incidents_mode(start: Start) -> None:
+def test_a_replaced_action_keeps_its_incidents_mode(start: Start) -> None:
     sandbox, client = start(incidents=100)
     hidden = client.all("/v3/actions", "actions", incident_mode="test")
     sandbox.put("actions", hidden)
@@ -418,7 +419,7 @@ def test_an_action_that_changed_keeps_its_incidents_mode(start: Start) -> None:
     assert ids.isdisjoint(r["id"] for r in hidden)
 
 
-def test_latency_comes_before_each_answer(start: Start) -> None:
+def test_latency_delays_each_response(start: Start) -> None:
     _, client = start(incidents=3, latency=80.0)
     response = client.get("/v1/severities")
     assert 0.08 <= response.elapsed.total_seconds() < 1.0
@@ -433,16 +434,18 @@ def test_latency_comes_before_each_answer(start: Start) -> None:
         ("/v2/glossary_entries", {"search": "x"}),
     ],
 )
-def test_what_the_sandbox_lacks_is_told_not_ignored(client: Client, path: str, query: dict[str, str]) -> None:
+def test_an_unimplemented_filter_is_a_501(client: Client, path: str, query: dict[str, str]) -> None:
     assert client.get(path, **query).status_code == 501
 
 
-def test_filters_of_which_any_may_hold(client: Client) -> None:
+def test_filter_mode_any_combines_filters_with_or(client: Client) -> None:
     ids = [s["id"] for s in client.ok("/v1/severities")["severities"]]
     kinds = [t["id"] for t in client.ok("/v1/incident_types")["incident_types"]]
     query = {"severity[one_of]": ids[1], "incident_type[one_of]": kinds[0]}
-    every = client.all("/v2/incidents", "incidents", page_size=250)
-    either = [i for i in every if i.get("severity", {}).get("id") == ids[1] or i["incident_type"]["id"] == kinds[0]]
+    everything = client.all("/v2/incidents", "incidents", page_size=250)
+    either = [
+        i for i in everything if i.get("severity", {}).get("id") == ids[1] or i["incident_type"]["id"] == kinds[0]
+    ]
     assert client.all("/v2/incidents", "incidents", page_size=250, filter_mode="any", **query) == either
     both = client.all("/v2/incidents", "incidents", page_size=250, **query)
-    assert 0 < len(both) < len(either) < len(every)
+    assert 0 < len(both) < len(either) < len(everything)

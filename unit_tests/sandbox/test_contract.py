@@ -1,4 +1,4 @@
-"""What the sandbox serves is what the vendor's contract says."""
+"""The sandbox's responses conform to the vendor's contract."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator, FormatChecker
 
 from sandbox import Sandbox
 from sandbox.contract import Contract, Endpoint
-from sandbox.walk import parents_of
+from sandbox.sample_requests import sample_parameters
 
 from .conftest import Client
 
@@ -27,9 +27,10 @@ def _is_moment(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-def ask(endpoint: Endpoint, parents: dict[str, str]) -> tuple[str, dict[str, Any]]:
+def request_for(endpoint: Endpoint, parents: dict[str, str]) -> tuple[str, dict[str, Any]]:
     """The path and the query for one parent."""
-    path, query = endpoint.path, dict(parents)
+    path = endpoint.path
+    query: dict[str, Any] = dict(parents)
     for name in list(query):
         if "{" + name + "}" in path:
             path = path.replace("{" + name + "}", query.pop(name))
@@ -41,16 +42,16 @@ def ask(endpoint: Endpoint, parents: dict[str, str]) -> tuple[str, dict[str, Any
 
 
 @pytest.mark.parametrize("endpoint", CONTRACT.endpoints.values(), ids=lambda e: e.name)
-def test_every_answer_is_what_the_contract_says(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
+def test_every_response_conforms_to_the_contract(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
     schema = CONTRACT.json_schema(endpoint.path)
     validator = Draft7Validator(schema, format_checker=_formats)
     count = 0
-    for parents in parents_of(sandbox, endpoint):
-        path, query = ask(endpoint, parents)
+    for parents in sample_parameters(sandbox, endpoint):
+        path, query = request_for(endpoint, parents)
         for _ in range(50):
             body = client.ok(path, **query)
-            # The document says 500 for the page of incidents, and 250 for every page's own size;
-            # users and schedules come in pages of up to 10,000.
+            # The schema allows a page_size of 250 in the body, though users and schedules have
+            # pages of up to 10,000 records.
             if endpoint.paged and query["page_size"] > 250:
                 body["pagination_meta"]["page_size"] = 250
             errors = [f"{list(e.absolute_path)}: {e.message[:200]}" for e in validator.iter_errors(body)]
@@ -60,7 +61,7 @@ def test_every_answer_is_what_the_contract_says(sandbox: Sandbox, client: Client
             if not endpoint.paged or after is None:
                 break
             query["after"] = after
-    assert count > 0, "a list without records proves nothing"
+    assert count > 0, "the list has no records to check"
 
 
 @pytest.mark.parametrize(
@@ -68,30 +69,30 @@ def test_every_answer_is_what_the_contract_says(sandbox: Sandbox, client: Client
     [e for e in CONTRACT.endpoints.values() if e.paged],
     ids=lambda e: e.name,
 )
-def test_pages_hold_every_record_once(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
-    for parents in parents_of(sandbox, endpoint)[:3]:
-        path, query = ask(endpoint, parents)
+def test_pages_contain_every_record_once(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
+    for parents in sample_parameters(sandbox, endpoint)[:3]:
+        path, query = request_for(endpoint, parents)
         assert endpoint.records_key is not None
-        whole = client.all(path, endpoint.records_key, **query)
-        query["page_size"] = max(1, len(whole) // 3)
+        at_once = client.all(path, endpoint.records_key, **query)
+        query["page_size"] = max(1, len(at_once) // 3)
         query["page_size"] = min(query["page_size"], endpoint.page_size_max)
-        parts = client.all(path, endpoint.records_key, **query)
-        for record in parts if endpoint.name == "schedules" else ():
-            record.pop("next_shifts", None)  # comes in small pages only
-        assert parts == whole
-        ids = [record["id"] for record in whole]
+        in_pages = client.all(path, endpoint.records_key, **query)
+        for record in in_pages if endpoint.name == "schedules" else ():
+            record.pop("next_shifts", None)  # on small pages only
+        assert in_pages == at_once
+        ids = [record["id"] for record in at_once]
         assert len(set(ids)) == len(ids)
 
 
-def test_every_list_of_the_table_is_served() -> None:
+def test_serves_every_list_of_the_reference_table() -> None:
     if not TABLE.exists():
-        pytest.skip("the table of streams, ../shared/reference/streams.tsv, is not here")
+        pytest.skip("../shared/reference/streams.tsv, the reference table, is missing")
     with TABLE.open() as file:
-        wanted = {row["path"] for row in csv.DictReader(file, delimiter="\t")}
-    assert wanted - {endpoint.path for endpoint in CONTRACT.endpoints.values()} == set()
+        paths = {row["path"] for row in csv.DictReader(file, delimiter="\t")}
+    assert paths - {endpoint.path for endpoint in CONTRACT.endpoints.values()} == set()
 
 
-def test_optional_fields_are_absent_somewhere_and_present_somewhere(sandbox: Sandbox) -> None:
+def test_some_incidents_lack_each_optional_field(sandbox: Sandbox) -> None:
     found = sandbox.records("incidents")
     for name in ("severity", "summary", "call_url", "postmortem_document_url"):
         has = [name in record for record in found]
@@ -99,7 +100,7 @@ def test_optional_fields_are_absent_somewhere_and_present_somewhere(sandbox: San
         assert not all(has), name
 
 
-def test_values_that_break_the_careless_are_there(sandbox: Sandbox) -> None:
+def test_records_contain_difficult_values(sandbox: Sandbox) -> None:
     text = str(sandbox.records("incidents")) + str(sandbox.records("incident_updates"))
     assert "検索" in text
     assert "\\u200b" in text or "\u200b" in text

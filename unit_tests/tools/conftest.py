@@ -1,18 +1,18 @@
-"""The vendor's document, as `python -m tools.schemas` gets it."""
+"""Fixtures for the tests of tools/."""
 
 import os
 
 import pytest
 
-from tools.document import Document, DocumentError, fetch
+from tools.openapi import Document, DocumentError, fetch
 
 
 @pytest.fixture(scope="session")
 def document() -> Document:
-    """The pinned document, from `.cache/` or downloaded; without a network, skips outside CI."""
+    """The pinned document, from `.cache/` or downloaded. If neither works, the tests skip, except in CI."""
     try:
         return fetch()
     except DocumentError as error:
         if os.environ.get("CI"):
             raise
-        pytest.skip(f"the vendor's document is not here and cannot be had: {error}")
+        pytest.skip(f"the vendor's document can't be downloaded: {error}")

@@ -1,4 +1,4 @@
-"""The guard notices what it is there for: each test changes the vendor's document in one way."""
+"""The comparison with the vendor's document: each test makes one change to the document."""
 
 import copy
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tools import contract
-from tools.document import Document
+from tools.openapi import Document
 
 
 def changed(
@@ -36,51 +36,51 @@ def parameter(operation: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def test_the_streams_fit_the_pinned_document(document: Document) -> None:
+def test_streams_match_the_pinned_document(document: Document) -> None:
     assert contract.findings(document) == []
 
 
-def test_a_list_that_no_stream_reads_is_found(document: Document) -> None:
+def test_reports_an_endpoint_that_no_stream_reads(document: Document) -> None:
     content = {**document.content}
     paths = content["paths"]
     content["paths"] = {**paths, "/v1/runbooks": paths["/v1/severities"]}
     content["paths"]["/v1/runbooks/{id}"] = paths["/v1/severities/{id}"]
     assert contract.findings(Document("changed", content)) == [
-        "/v1/runbooks: no stream reads it, and it is no exception"
+        "/v1/runbooks: no stream reads it, and it is not in UNREAD"
     ]
 
 
-def test_a_list_that_is_gone_is_found(document: Document) -> None:
+def test_reports_a_removed_endpoint(document: Document) -> None:
     paths = {path: item for path, item in document.content["paths"].items() if path != "/v3/teams"}
     found = contract.findings(Document("changed", {**document.content, "paths": paths}))
-    assert "teams: /v3/teams is gone" in found
+    assert "teams: /v3/teams is not in the document" in found
 
 
-def test_a_deprecated_list_is_found(document: Document) -> None:
+def test_reports_a_deprecated_endpoint(document: Document) -> None:
     new = changed(document, path="/v3/teams", change=lambda get: get.update(deprecated=True))
     assert contract.findings(new) == ["teams: /v3/teams is deprecated"]
 
 
-def test_an_exception_that_is_gone_is_found(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "UNREAD", {**contract.UNREAD, "/v1/faxes": "nobody has one"})
-    assert contract.findings(document) == ["/v1/faxes: an exception that the document does not have"]
+def test_reports_an_unread_endpoint_that_was_removed(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "UNREAD", {**contract.UNREAD, "/v1/faxes": "removed"})
+    assert contract.findings(document) == ["/v1/faxes: in UNREAD, but not in the document"]
 
 
-def test_a_new_field_is_found(document: Document) -> None:
+def test_reports_a_new_field(document: Document) -> None:
     new = changed(
         document,
         schema="SecretV2",
         change=lambda schema: schema["properties"].update(colour={"type": "string"}),
     )
-    assert contract.findings(new) == ["secrets: colour: the schema lacks it"]
+    assert contract.findings(new) == ["secrets: colour: missing in the schema file"]
 
 
-def test_a_field_that_is_gone_is_found(document: Document) -> None:
+def test_reports_a_removed_field(document: Document) -> None:
     new = changed(document, schema="SecretV2", change=lambda schema: schema["properties"].pop("name"))
-    assert contract.findings(new) == ["secrets: name: the document has it no more"]
+    assert contract.findings(new) == ["secrets: name: not in the document"]
 
 
-def test_another_type_is_found(document: Document) -> None:
+def test_reports_a_changed_type(document: Document) -> None:
     def change(schema: dict[str, Any]) -> None:
         schema["properties"]["version"] = {"type": "string"}
 
@@ -88,20 +88,20 @@ def test_another_type_is_found(document: Document) -> None:
     assert contract.findings(new) == ["secrets: version: type is string, was integer"]
 
 
-def test_another_nullability_is_found(document: Document) -> None:
+def test_reports_a_changed_nullability(document: Document) -> None:
     new = changed(document, schema="SecretV2", change=lambda schema: schema["required"].remove("name"))
     assert contract.findings(new) == ["secrets: name: type is ['null', 'string'], was string"]
 
 
-def test_a_credential_that_was_renamed_is_found(document: Document) -> None:
+def test_reports_a_renamed_credential(document: Document) -> None:
     def change(schema: dict[str, Any]) -> None:
         schema["properties"]["last_characters"] = schema["properties"].pop("last_four_chars")
 
     (found,) = contract.findings(changed(document, schema="SecretV2", change=change))
-    assert found.startswith("secrets: /v2/secrets: no schema can be made")
+    assert found.startswith("secrets: /v2/secrets: the schema can't be generated")
 
 
-def test_a_parameter_that_is_gone_is_found(document: Document) -> None:
+def test_reports_a_removed_parameter(document: Document) -> None:
     def change(operation: dict[str, Any]) -> None:
         operation["parameters"].remove(parameter(operation, "include_inactive"))
 
@@ -110,7 +110,7 @@ def test_a_parameter_that_is_gone_is_found(document: Document) -> None:
     ]
 
 
-def test_a_parameter_that_is_required_now_is_found(document: Document) -> None:
+def test_reports_a_newly_required_parameter(document: Document) -> None:
     def change(operation: dict[str, Any]) -> None:
         parameter(operation, "email")["required"] = True
 
@@ -119,7 +119,7 @@ def test_a_parameter_that_is_required_now_is_found(document: Document) -> None:
     ]
 
 
-def test_a_filter_without_the_operator_that_a_stream_uses_is_found(document: Document) -> None:
+def test_reports_a_removed_filter_operator(document: Document) -> None:
     def change(operation: dict[str, Any]) -> None:
         parameter(operation, "updated_at")["description"] = "The accepted operator is 'lte'."
 
@@ -128,16 +128,16 @@ def test_a_filter_without_the_operator_that_a_stream_uses_is_found(document: Doc
     ]
 
 
-def test_a_page_that_is_too_large_is_found(document: Document) -> None:
+def test_reports_a_page_size_over_the_maximum(document: Document) -> None:
     def change(operation: dict[str, Any]) -> None:
         parameter(operation, "page_size")["schema"]["maximum"] = 25
 
     assert contract.findings(changed(document, path="/v2/alerts", change=change)) == [
-        "alerts: asks for pages of 50; the maximum is 25"
+        "alerts: page_size is 50; the maximum is 25"
     ]
 
 
-def test_findings_fail_the_command(
+def test_differences_fail_the_command(
     document: Document, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = changed(document, path="/v3/teams", change=lambda get: get.update(deprecated=True))

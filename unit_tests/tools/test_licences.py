@@ -1,4 +1,4 @@
-"""Licences: what is in the image has one that is allowed, and others are refused."""
+"""The check of licences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools import licences
 
 
 class Package(Distribution):
-    """A package that says of itself what the test gives."""
+    """A package with the given metadata headers."""
 
     def __init__(self, *headers: tuple[str, str]) -> None:
         self._message = Message()
@@ -44,7 +44,7 @@ def test_every_package_of_the_image_has_an_allowed_licence(capsys: pytest.Captur
     "expression",
     ["MIT", "MIT AND BSD-3-Clause", "GPL-3.0-only OR MIT", "MPL-2.0 AND (Apache-2.0 OR MIT)", "(MIT)"],
 )
-def test_what_is_allowed(expression: str) -> None:
+def test_accepts_allowed_expressions(expression: str) -> None:
     assert licences.allowed(expression)
 
 
@@ -61,7 +61,7 @@ def test_what_is_allowed(expression: str) -> None:
         "",
     ],
 )
-def test_what_is_not_allowed(expression: str) -> None:
+def test_rejects_other_expressions(expression: str) -> None:
     assert not licences.allowed(expression)
 
 
@@ -77,14 +77,12 @@ def test_what_is_not_allowed(expression: str) -> None:
         ([], ""),
     ],
 )
-def test_a_package_states_its_licence_in_one_of_three_ways(headers: list[tuple[str, str]], expression: str) -> None:
+def test_reads_the_expression_classifiers_or_licence_field(headers: list[tuple[str, str]], expression: str) -> None:
     assert licences.licence(Package(*headers)) == expression
 
 
-def test_a_licence_that_is_not_allowed_is_named_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_a_licence_that_is_not_allowed_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
     gpl = classifier("GNU General Public License v3 (GPLv3)")
     assert licences.main([Package(gpl), Package(classifier("MIT License"))]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said == [
-        "not among the allowed licences: made-up: GNU General Public License v3 (GPLv3)",
-    ]
+    errors = capsys.readouterr().err.splitlines()
+    assert errors == ["Licence not allowed: made-up: GNU General Public License v3 (GPLv3)"]

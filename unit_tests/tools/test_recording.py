@@ -1,4 +1,4 @@
-"""The pictures of the documents: whole, small, from here alone, and of the demo that there is."""
+"""The pictures in docs/ and the recording of the demo."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.text import Text
 
 from source_incident.streams import STREAMS
 from tools import recording
-from tools.document import ROOT
+from tools.generated import ROOT
 from tools.schemas import stream_name
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = sorted((ROOT / "docs").glob("*.svg"))
-MOST_BYTES = 60_000
+MAX_BYTES = 60_000
 
 
 def texts(svg: str) -> list[str]:
@@ -24,9 +24,9 @@ def texts(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
-def test_a_picture_is_small_says_what_it_shows_and_loads_nothing(path: Path) -> None:
+def test_picture_is_small_labelled_and_self_contained(path: Path) -> None:
     svg = path.read_text(encoding="utf-8")
-    assert len(svg.encode()) < MOST_BYTES
+    assert len(svg.encode()) < MAX_BYTES
     root = ElementTree.fromstring(svg)  # noqa: S314
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"]
@@ -40,7 +40,7 @@ def test_every_picture_is_in_the_readme() -> None:
     assert [path.name for path in PICTURES if f"](docs/{path.name})" not in readme] == []
 
 
-def test_the_recording_is_of_the_demo_as_it_is() -> None:
+def test_recording_shows_the_questions_and_streams_of_the_demo() -> None:
     shown = texts((ROOT / "docs" / "demo.svg").read_text(encoding="utf-8"))
     questions = [file.read_text().splitlines()[0].removeprefix("-- ") for file in (ROOT / "demo/answers").glob("*.sql")]
     assert questions
@@ -49,8 +49,8 @@ def test_the_recording_is_of_the_demo_as_it_is() -> None:
     assert default <= set(shown), "run: make recording"
 
 
-def test_it_shows_lines_one_after_another_and_all_of_them_at_its_end() -> None:
-    many = [Text("A made-up company"), *(Text(f"line {n}  cell <{n}>") for n in range(2 * recording.ROWS))]
+def test_lines_appear_in_order_and_all_are_shown_at_the_end() -> None:
+    many = [Text("The mock API"), *(Text(f"line {n}  cell <{n}>") for n in range(2 * recording.ROWS))]
     svg = recording.recording(recording.timed(many))
     assert texts(svg)[0] == "$ make demo"
     assert texts(svg)[-2:] == [f"line {len(many) - 2}", f"cell <{len(many) - 2}>"]
@@ -60,11 +60,11 @@ def test_it_shows_lines_one_after_another_and_all_of_them_at_its_end() -> None:
         ]
         for name, body in re.findall(r"@keyframes (\w+) \{ (.*) \}", svg)
     }
-    for name, way in (("curtain", 1), ("scroll", -1)):
-        times, places = zip(*stops[name], strict=True)
+    for name, direction in (("curtain", 1), ("scroll", -1)):
+        times, positions = zip(*stops[name], strict=True)
         assert times == tuple(sorted(times))
         assert all(0 <= at < 100 for at in times)
-        assert places == tuple(sorted(places, key=lambda place: way * place))
+        assert positions == tuple(sorted(positions, key=lambda position: direction * position))
     rows = len(many) + 1
     assert stops["curtain"][-1][1] == rows * recording.LINE
     assert stops["scroll"][-1][1] == -(rows - recording.ROWS) * recording.LINE
@@ -76,7 +76,7 @@ def test_short_output_does_not_scroll() -> None:
     assert texts(svg) == ["$ make demo", "one", "two"]
 
 
-def test_words_keep_their_columns_and_their_style() -> None:
+def test_words_keep_their_column_and_style() -> None:
     line = Text.from_ansi("\x1b[1mHow many?\x1b[0m  \x1b[2mrows\x1b[0m")
     root = ElementTree.fromstring(recording.recording(recording.timed([line])))  # noqa: S314
     _, many, rows = root.iter(f"{SVG}text")

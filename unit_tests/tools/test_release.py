@@ -1,4 +1,4 @@
-"""A release: which versions there can be, and where they are written."""
+"""Creating a release: valid versions, replaced versions and the changelog."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import release
-from tools.document import ROOT
+from tools.generated import ROOT
 
 DAY = datetime.date(2027, 1, 2)
 FILES = ["setup.py", "metadata.yaml", "Dockerfile", "README.md", "deploying.md", "CHANGELOG.md"]
@@ -18,7 +18,7 @@ FILES = ["setup.py", "metadata.yaml", "Dockerfile", "README.md", "deploying.md",
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A repository with the files of this one that say a version."""
+    """A repository with copies of the files that contain the version."""
     for name in [*FILES, *(str(path.relative_to(ROOT)) for path in (ROOT / "examples").iterdir() if path.is_file())]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -27,8 +27,8 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_version_is_written_wherever_it_stands(checkout: Path) -> None:
-    old, new = release.present(), "77.88.99"
+def test_bump_replaces_the_version_in_every_file(checkout: Path) -> None:
+    old, new = release.current_version(), "77.88.99"
     assert release.bump(checkout, old, new) == []
     assert f'version="{new}"' in (checkout / "setup.py").read_text()
     assert f"dockerImageTag: {new}\n" in (checkout / "metadata.yaml").read_text()
@@ -40,21 +40,21 @@ def test_the_version_is_written_wherever_it_stands(checkout: Path) -> None:
     assert (checkout / "CHANGELOG.md").read_text() == (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_what_may_be_the_version_or_not_is_left_and_told(checkout: Path) -> None:
-    readme, old = checkout / "README.md", release.present()
+def test_bump_reports_other_uses_of_the_version_and_keeps_them(checkout: Path) -> None:
+    readme, old = checkout / "README.md", release.current_version()
     readme.write_text(f"Since {old}.\nNot 1{old} and not {old}.1, a source-incident:{old}\n")
     assert release.bump(checkout, old, "77.88.99") == [f"README.md:1: Since {old}."]
     assert readme.read_text().endswith("a source-incident:77.88.99\n")
 
 
-def test_a_file_that_does_not_say_the_version_ends_it(checkout: Path) -> None:
+def test_bump_fails_if_a_required_file_lacks_the_version(checkout: Path) -> None:
     (checkout / "metadata.yaml").write_text("data: {}\n")
     with pytest.raises(release.ReleaseError, match=r"metadata\.yaml"):
-        release.bump(checkout, release.present(), "77.88.99")
+        release.bump(checkout, release.current_version(), "77.88.99")
 
 
 @pytest.mark.parametrize("heading", ["## [Unreleased]", "## [0.2.0] - Unreleased"])
-def test_what_is_unreleased_gets_the_version_and_the_day(heading: str) -> None:
+def test_unreleased_entries_get_the_version_and_the_date(heading: str) -> None:
     before = f"# Changelog\n\n{heading}\n\n### Added\n\n- This.\n\n## [0.1.0] - 2026-12-01\n\n- That.\n"
     assert release.dated(before, "0.2.0", DAY) == (
         "# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2027-01-02\n\n### Added\n\n- This.\n\n"
@@ -65,23 +65,23 @@ def test_what_is_unreleased_gets_the_version_and_the_day(heading: str) -> None:
 @pytest.mark.parametrize(
     "changelog", ["# Changelog\n", "## [Unreleased]\n\n### Added\n\n## [0.1.0] - 2026-12-01\n\n- That.\n"]
 )
-def test_without_a_change_there_is_no_release(changelog: str) -> None:
+def test_changelog_without_unreleased_entries_is_rejected(changelog: str) -> None:
     with pytest.raises(release.ReleaseError, match="Unreleased"):
         release.dated(changelog, "0.2.0", DAY)
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [
-        ("0.0.1", "before"),
+        ("0.0.1", "older"),
         ("1.2", "form"),
         ("v1.2.3", "form"),
         ("1.2.3rc1", "form"),
         ("1.2.3.post1", "form"),
-        ("one", "no version"),
+        ("one", "not a version"),
     ],
 )
-def test_other_versions_end_in_one_line(version: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_an_invalid_version_in_one_line(version: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main(["--dry-run", version]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert said in line
+    assert message in line

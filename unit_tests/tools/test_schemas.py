@@ -1,12 +1,13 @@
-"""How a stream's schema is made from a document."""
+"""Generating a stream's schema from the vendor's document."""
 
 from typing import Any
 
 import pytest
 
-from source_incident.streams.base import ChildStream, FullTableStream
-from tools.document import Document
-from tools.schemas import SchemaError, stream_schema
+from source_incident.streams.kinds import ChildStream, FullTableStream
+from tools.generated import stale_files
+from tools.openapi import Document
+from tools.schemas import SchemaError, files, obsolete, stream_schema
 
 
 class Parents(FullTableStream):
@@ -22,20 +23,20 @@ class Children(ChildStream):
     parent = Parents
     parent_key = "parent_id"
     position_field = "position"
-    credentials = {"doors.key": "it opens doors"}
+    credentials = {"doors.key": "a secret"}
     extra_fields = {"first": "owner.name"}
     body_fields = {"counted_at": "metadata.counted_at"}
 
 
-def document(record: dict[str, Any], **schemas: Any) -> Document:
+def make_document(record: dict[str, Any], **schemas: Any) -> Document:
     children = {"type": "array", "items": record}
     metadata = {"type": "object", "properties": {"counted_at": {"type": "string"}}}
     body = {"type": "object", "properties": {"children": children, "metadata": metadata}}
-    answer = {"200": {"content": {"application/json": {"schema": body}}}}
+    responses = {"200": {"content": {"application/json": {"schema": body}}}}
     return Document(
         "test",
         {
-            "paths": {"/v1/parents/{id}/children": {"get": {"responses": answer}}},
+            "paths": {"/v1/parents/{id}/children": {"get": {"responses": responses}}},
             "components": {"schemas": schemas},
         },
     )
@@ -59,21 +60,21 @@ def columns(properties: dict[str, Any], **schemas: Any) -> dict[str, Any]:
         "required": ["name"],
         "properties": {"id": {"type": "string"}, "doors": DOORS, "owner": OWNER, **properties},
     }
-    found: dict[str, Any] = stream_schema(document(record, **schemas), Children)["properties"]
+    found: dict[str, Any] = stream_schema(make_document(record, **schemas), Children)["properties"]
     return found
 
 
-def test_what_is_not_required_can_be_null() -> None:
+def test_optional_fields_are_nullable() -> None:
     found = columns({"name": {"type": "string"}, "size": {"type": "integer", "format": "int64"}})
     assert found["name"] == {"type": "string"}
     assert found["size"] == {"type": ["null", "integer"]}
 
 
-def test_a_key_is_never_null_though_the_document_does_not_require_it() -> None:
+def test_key_fields_are_not_nullable_even_if_optional() -> None:
     assert columns({})["id"] == {"type": "string"}
 
 
-def test_what_the_connector_adds_is_a_column() -> None:
+def test_includes_the_columns_that_the_connector_adds() -> None:
     found = columns({})
     assert found["parent_id"] == {"type": "string"}
     assert found["position"] == {"type": "integer"}
@@ -81,16 +82,16 @@ def test_what_the_connector_adds_is_a_column() -> None:
     assert found["counted_at"] == {"type": ["null", "string"]}
 
 
-def test_a_credential_is_cut_out_inside_a_list() -> None:
+def test_removes_a_credential_inside_a_list() -> None:
     assert columns({})["doors"]["items"]["properties"] == {"at": {"type": ["null", "string"]}}
 
 
-def test_a_credential_that_the_document_has_no_more_is_noticed() -> None:
+def test_rejects_a_credential_that_is_not_in_the_document() -> None:
     with pytest.raises(SchemaError, match=r"doors\.key"):
         columns({"doors": {"type": "string"}})
 
 
-def test_enumerations_patterns_lengths_and_prose_are_left_out() -> None:
+def test_leaves_out_enumerations_patterns_lengths_and_prose() -> None:
     found = columns(
         {
             "name": {
@@ -106,21 +107,27 @@ def test_enumerations_patterns_lengths_and_prose_are_left_out() -> None:
     assert found["name"] == {"type": "string"}
 
 
-def test_what_contains_itself_is_cut_where_it_begins_again() -> None:
-    node = {"type": "object", "properties": {"below": {"$ref": "#/components/schemas/Node"}}}
+def test_recursive_schema_ends_at_the_first_repetition() -> None:
+    node = {"type": "object", "properties": {"child": {"$ref": "#/components/schemas/Node"}}}
     found = columns({"tree": {"$ref": "#/components/schemas/Node"}}, Node=node)
     assert found["tree"] == {
         "type": ["null", "object"],
         "additionalProperties": True,
-        "properties": {"below": {"type": ["null", "object"], "additionalProperties": True}},
+        "properties": {"child": {"type": ["null", "object"], "additionalProperties": True}},
     }
 
 
-def test_a_map_keeps_the_type_of_its_values() -> None:
+def test_map_keeps_the_type_of_its_values() -> None:
     found = columns({"tags": {"type": "object", "additionalProperties": {"type": "string"}}})
     assert found["tags"]["additionalProperties"] == {"type": ["null", "string"]}
 
 
-def test_a_value_without_a_type_has_to_be_decided_on() -> None:
+def test_rejects_a_value_without_a_type() -> None:
     with pytest.raises(SchemaError, match=r"children\.anything"):
         columns({"anything": {"description": "free form"}})
+
+
+def test_committed_files_are_current(document: Document) -> None:
+    generated = files(document)
+    assert stale_files(generated) == [], "run: make schemas"
+    assert obsolete(generated) == [], "run: make schemas"
