@@ -4,6 +4,7 @@ docs/design.md, "A stream is a declaration", lists the attributes that a declara
 """
 
 import json
+import logging
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from source_incident.streams.page import (
     Page,
     Record,
     Slice,
+    cursor_of,
     record_list,
     record_object,
     remove_field,
@@ -30,6 +32,8 @@ from source_incident.streams.page import (
     value_at,
 )
 from source_incident.timestamps import EARLIEST, format_timestamp
+
+logger = logging.getLogger("airbyte.incident.streams")
 
 
 class IncidentStream(HttpStream, ABC):
@@ -61,6 +65,10 @@ class IncidentStream(HttpStream, ABC):
     open_parent_query: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
     by_parent: ClassVar[bool] = False
+    required_fields: ClassVar[tuple[str, ...]] = ()
+    complete_until: ClassVar[str | None] = None
+    known_values: ClassVar[Mapping[str, frozenset[str]]] = {}
+    reads_all_parents: ClassVar[bool] = False
 
     def __init__(self, client: Client, config: Config) -> None:
         super().__init__()
@@ -68,6 +76,7 @@ class IncidentStream(HttpStream, ABC):
         self.config = config
         # A window must stay the same from page to page.
         self._created_at = datetime.now(UTC)
+        self._reported_values: set[str] = set()
 
     # Requests
 
@@ -177,7 +186,9 @@ class IncidentStream(HttpStream, ABC):
             if meta is None or (isinstance(meta, dict) and meta.get("after") == ""):
                 raise UnexpectedAnswerError("the answer is a full page and does not say whether another page follows")
         self._complete(records, body, stream_slice)
-        return Page(records, after, response.requested_at, total_records(body))
+        self._warn_of_unknown_values(records)
+        complete_until = cursor_of({"": value_at(body, self.complete_until)}, "") if self.complete_until else None
+        return Page(records, after, response.requested_at, total_records(body), complete_until)
 
     def _complete(self, records: list[Record], body: Mapping[str, Any], stream_slice: Slice) -> None:
         """Remove credentials from the records, and add the fields that the declaration adds."""
@@ -196,12 +207,25 @@ class IncidentStream(HttpStream, ABC):
             for record in records:
                 record.setdefault(field, value)
 
+    def _warn_of_unknown_values(self, records: list[Record]) -> None:
+        """Warn of values that a filter elsewhere would have to name, once each."""
+        for field, known in self.known_values.items():
+            for value in {str(record.get(field)) for record in records} - known - self._reported_values:
+                self._reported_values.add(value)
+                logger.warning(
+                    "%s: unknown %s %r. Records with it may be missing from other streams. Please report it",
+                    self.name, field, value,
+                )
+
     def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:
         """The fields that join a record to its parents, with their values in a slice."""
         return {}
 
     def _records(self, body: Mapping[str, Any]) -> list[Record]:
         if self.records_key is None:
+            for field in self.required_fields:
+                if body.get(field) is None:
+                    raise UnexpectedAnswerError(f"the answer has no {field!r}")
             return [dict(body)]
         if self.records_key not in body:
             raise UnexpectedAnswerError(f"the answer has no {self.records_key!r}")
@@ -213,7 +237,7 @@ class IncidentStream(HttpStream, ABC):
             records = [
                 {**record, str(self.record_list_field): name}
                 for name in self.record_lists
-                for record in record_list(lists.get(name) or [], name)
+                for record in record_list(lists.get(name), name)
             ]
         else:
             records = record_list(value, self.records_key)
@@ -287,7 +311,13 @@ class IncidentStream(HttpStream, ABC):
 
     @property
     def is_resumable(self) -> bool:
-        return self.supports_incremental
+        """Whether a killed read continues from a page: the stream, or the list at the root of its tree, has pages."""
+        return self.supports_incremental or self.page_size is not None
+
+    @property
+    def has_window(self) -> bool:
+        """Whether a read sees a part of the records only, so that it can't tell which ones were deleted."""
+        return self.window_parameters is not None
 
     @property
     def _checkpoint_mode(self) -> CheckpointMode:

@@ -182,6 +182,7 @@ class IncidentParticipantWorkloads(IncidentChildStream):
     primary_key = ["incident_id", "user_id"]
     parent = Incidents
     extra_fields = {"user_id": "user.id"}
+    complete_until = "metadata.data_synced_at"
     # The figures lag behind: the body says up to when they are complete, no record does
     body_fields = {"data_synced_at": "metadata.data_synced_at"}
     selected_by_default = False

@@ -21,12 +21,14 @@ class Page:
         after: the cursor of the next page; None: this is the last page.
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         total: how many records the list has; None: the API does not report it.
+        complete_until: the moment up to which the records are complete; None: the API does not report it.
     """
 
     records: list[Record]
     after: str | None
     requested_at: datetime | None = None
     total: int | None = None
+    complete_until: datetime | None = None
 
 
 def record_list(value: Any, name: str) -> list[Record]:

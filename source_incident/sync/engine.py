@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from source_incident.api import AuthenticationError, Cancelled, Client, UnreachableError
 from source_incident.cancellation import CancellationToken
@@ -81,8 +82,11 @@ class Sync:
             loop.close()
             for store in self._stores.values():
                 store.close()
-            for name, count in self._scanner.missing_parents.items():
-                logger.info("%s: %d parents were deleted before their records were read", name, count)
+            for name, outcomes in self._scanner.outcomes.items():
+                if outcomes.missing:
+                    logger.info("%s: %d parents had been deleted (404)", name, outcomes.missing)
+                if outcomes.forbidden:
+                    logger.warning("%s: %d parents may not be read (403)", name, outcomes.forbidden)
 
     async def _next_event(self, main: "asyncio.Task[None]") -> Event | None:
         """The next event; None: the sync has ended or was cancelled."""
@@ -104,6 +108,9 @@ class Sync:
         return None
 
     async def _read_all(self) -> None:
+        now = datetime.now(UTC)
+        for selected in self._selected:
+            selected.state.begin(now, self._config.full_read_days, self._config.start_date)
         trees = plan_trees(self._streams, self._selected)
         plans = [(tree, plan_scans(tree, self._config)) for tree in trees]
         self._share_stores(plans)

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from source_incident.api import ForbiddenError, NotFoundError
+from source_incident.api import ApiError, ForbiddenError, NotFoundError, TransientError, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, mode_series
-from source_incident.sync.reader import PageReader
+from source_incident.sync.reader import PageReader, with_restarts
 from source_incident.sync.tasks import TaskGroup
 
 logger = logging.getLogger("airbyte.incident.sync")
@@ -30,6 +30,11 @@ class NestedColumns:
         shared: by stream, the store that the stream's own scan fills.
         tree: the tree whose root has the columns.
         scan: the scan.
+
+    Attributes:
+        failed: by id of an incident, the error of its nested columns.
+        forbidden: the columns that the key may not read.
+        filled: the columns that were read.
     """
 
     def __init__(
@@ -54,8 +59,9 @@ class NestedColumns:
         }
         self._known_pages = selected.state.nested_pages if selected and selected.state else {}
         self._stores: dict[str, NestedStore] = {}
-        self._readable: set[str] = set()
-        self._forbidden: dict[str, ForbiddenError] = {}
+        self.failed: dict[str, ApiError] = {}
+        self.filled: set[str] = set()
+        self.forbidden: dict[str, ForbiddenError] = {}
         self._decided = False
 
     def pages(self) -> Mapping[str, int]:
@@ -83,7 +89,7 @@ class NestedColumns:
                 self._stores[column] = self._scan_whole_list(stream)
 
     async def fill(self, records: list[Record]) -> dict[int, dict[str, list[Record]]]:
-        """Add the nested columns to the records.
+        """Add the nested columns to the records. Records that fail are in `failed`.
 
         Returns:
             By the id() of a record and by stream, the nested records that were requested for this record alone.
@@ -129,6 +135,10 @@ class NestedColumns:
                 pass  # The incident was deleted after its page was read. The record is still valid.
             except ForbiddenError as error:
                 self._mark_forbidden(column, error)
+            except (TransientError, UnexpectedAnswerError) as error:
+                # The record would be incomplete. The others are not.
+                self.failed[str(record["id"])] = error
+                return
             record[column] = nested_records or None
 
     @staticmethod
@@ -152,9 +162,12 @@ class NestedColumns:
         return store
 
     async def _fill_store(self, stream: IncidentStream, modes: tuple[str, ...], store: NestedStore) -> None:
-        try:
+        async def read() -> None:
             async for page in self._reader.pages(stream, {"modes": modes} if stream.mode_parameter else {}):
                 store.add_page(page.records)
+
+        try:
+            await with_restarts(stream.name, read)
         except Exception as error:
             store.scan_ended(error)
         else:
@@ -162,17 +175,17 @@ class NestedColumns:
 
     def _mark_readable(self, column: str) -> None:
         """Record that a column was read. A column that was forbidden before makes the records inconsistent."""
-        self._readable.add(column)
-        if column in self._forbidden:
-            raise self._forbidden[column]
+        self.filled.add(column)
+        if column in self.forbidden:
+            raise self.forbidden[column]
 
     def _mark_forbidden(self, column: str, error: Exception) -> None:
         """Leave a column null that the key may not read, and log it once. Raise any other error.
 
         A 403 after a successful request is raised too: some records would have the column, and others would not.
         """
-        if not isinstance(error, ForbiddenError) or column in self._readable:
+        if not isinstance(error, ForbiddenError) or column in self.filled:
             raise error
-        self._forbidden[column] = error
+        self.forbidden[column] = error
         if self._columns.pop(column, None):
             logger.warning("%s: the nested column %s stays empty: %s", self._tree.name, column, error.message)

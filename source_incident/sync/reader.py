@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from source_incident.api import NotFoundError, TransientError, UnexpectedAnswerError
+from source_incident.api import NotFoundError, RequestError, TransientError, UnexpectedAnswerError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.sync.workers import Workers
@@ -16,12 +16,14 @@ from source_incident.sync.workers import Workers
 LIST_PAGE, CHILD_PAGE = 0, 1
 # How often a list restarts because the cursor of its next page has expired.
 MAX_RESTARTS = 3
+# A list may end this many records before its total, or this many percent of it, because records were deleted.
+TOTAL_TOLERANCE = 5
 
 logger = logging.getLogger("airbyte.incident.sync")
 
 
 class PageExpiredError(TransientError):
-    """The record that a page's cursor refers to was deleted: the API answers 404. The rest of the list is unread."""
+    """The API does not accept a page's cursor any more (404 or 422). The rest of the list is unread."""
 
 
 class PageReader:
@@ -43,6 +45,7 @@ class PageReader:
         after: str | None = None,
         priority: int = LIST_PAGE,
         is_wanted: Callable[[], bool] = lambda: True,
+        checks_total: bool = False,
     ) -> AsyncIterator[Page]:
         """Read the pages of a slice.
 
@@ -52,6 +55,7 @@ class PageReader:
             after: the cursor of the first page; None: the beginning.
             priority: LIST_PAGE or CHILD_PAGE.
             is_wanted: asked before each request; False ends the list.
+            checks_total: the whole list is read, so that its last page must reach the total that the API reports.
 
         Raises:
             UnexpectedAnswerError: a page repeats, so the list would never end.
@@ -59,11 +63,14 @@ class PageReader:
             ApiError: what the client raises.
         """
         seen = {after}
+        count = 0
+        was_short = False
         while True:
             now = datetime.now(UTC)
             try:
                 page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
-            except NotFoundError as error:
+            except (NotFoundError, RequestError) as error:
+                # The filter of a partition is refused at its first page already, so a later 4xx is the cursor's.
                 if after is None:
                     raise
                 raise PageExpiredError(error.message, status=error.status, request_id=error.request_id) from None
@@ -77,6 +84,16 @@ class PageReader:
                     f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
                     "the sync again later. Report it if it happens again"
                 )
+            if checks_total and page.after is None and _is_far_below(count + len(page.records), page.total):
+                if not was_short:
+                    # The last page may be truncated: request it once more.
+                    was_short = True
+                    continue
+                logger.warning(
+                    "%s: the API reports %d records, but the list ended after %d", stream.name, page.total,
+                    count + len(page.records),
+                )
+            count += len(page.records)
             yield page
             if page.after is None:
                 return
@@ -106,6 +123,11 @@ class PageReader:
         for task in self._background_tasks:
             task.cancel()
         await asyncio.gather(*self._background_tasks, return_exceptions=True)
+
+
+def _is_far_below(count: int, total: int | None) -> bool:
+    """Whether a list ended long before its total. The total can change, and may ignore filters (docs/api.md, pages)."""
+    return total is not None and total - count > max(TOTAL_TOLERANCE, total * TOTAL_TOLERANCE // 100)
 
 
 async def with_restarts(

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -12,6 +13,7 @@ from source_incident.api import (
     AuthenticationError,
     Cancelled,
     Client,
+    ForbiddenError,
     NotFoundError,
     RequestError,
     TransientError,
@@ -19,21 +21,41 @@ from source_incident.api import (
 )
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import ChildStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 from source_incident.streams.page import Page, Record, Slice, cursor_of
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.nested import NestedColumns
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
-from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, is_within, lowest
+from source_incident.sync.outcomes import Outcomes
+from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, consumers_of_records, is_within, lowest
 from source_incident.sync.reader import CHILD_PAGE, PageExpiredError, PageReader, with_restarts
-from source_incident.sync.state import Partition
+from source_incident.sync.state import Partition, Retry
 from source_incident.sync.tasks import TaskGroup
 
 logger = logging.getLogger("airbyte.incident.sync")
 
 # Pages of one sequence that may be emitted concurrently, their children included.
 PAGES_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A record at the root of a tree.
+
+    Attributes:
+        record: the record.
+        cursor: its cursor; None: it has none.
+        consumers: the names of the streams that want it or its children.
+    """
+
+    record: Record
+    cursor: datetime | None
+    consumers: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        return str(self.record.get("id"))
 
 
 class ListScanner:
@@ -46,7 +68,7 @@ class ListScanner:
         reader: reads pages.
         emitter: takes records and checkpoints.
         stores: by stream, the store of nested records that its scan fills.
-        missing_parents: by stream, counts the parents that were deleted before their children were read.
+        outcomes: by stream, what became of the records' children and nested columns.
     """
 
     def __init__(
@@ -64,7 +86,7 @@ class ListScanner:
         self._reader = reader
         self._emitter = emitter
         self._stores = stores
-        self.missing_parents: Counter[str] = Counter()
+        self.outcomes: dict[str, Outcomes] = defaultdict(Outcomes)
 
     async def read_tree(self, tree: StreamNode, scans: list[ListScan]) -> None:
         """Read all scans of a tree, and emit the outcome of its streams.
@@ -89,7 +111,22 @@ class ListScanner:
             await self._emitter.fail(consumers, error)
         except Exception as error:
             await self._emitter.fail(consumers, error)
-        await self._emitter.finish(consumers)
+        for consumer in consumers:
+            await self._finish(tree, scans, consumer)
+
+    async def _finish(self, tree: StreamNode, scans: list[ListScan], consumer: SelectedStream) -> None:
+        """Emit the outcome of a stream whose lists were read to their ends."""
+        outcomes = self.outcomes[consumer.name]
+        if not any(scan.is_resumed and consumer.name in scan.lower_bounds for scan in scans):
+            consumer.state.resolve_retries()
+        error = outcomes.final_error(tree.name, consumer.state.is_reading_in_full)
+        if error:
+            await self._emitter.fail([consumer], error)
+            return
+        if outcomes.missing:
+            consumer.state.skip_parent()
+        has_gap = outcomes.has_gap or consumer.stream.has_window
+        await self._emitter.finish(consumer, has_gap)
 
     # Lists
 
@@ -124,9 +161,7 @@ class ListScanner:
     def _restart(tree: StreamNode, scan: ListScan) -> None:
         scan.partitions, scan.began_at = (Partition(),), None
         for consumer in tree.consumers():
-            if consumer.state:
-                for mode in scan.lower_bounds.get(consumer.name, ()):
-                    consumer.state.positions[mode] = consumer.state.positions[mode].restarted()
+            consumer.state.restart(scan.lower_bounds.get(consumer.name, ()))
 
     async def _read_pages(self, tree: StreamNode, scan: ListScan, store: NestedStore | None) -> None:
         slice_: Slice = {
@@ -161,7 +196,7 @@ class ListScanner:
                             for name, bounds in bounds_by_consumer.items()
                             if not is_within(cursor, bounds.get(mode, lowest(bounds)))
                         )
-                        group.create_task(self.read_children(tree, record, slice_, consumers, {}))
+                        group.create_task(self.read_children(tree, record, slice_, Root(record, cursor, consumers), {}))
 
         await with_restarts(tree.name, read)
 
@@ -172,7 +207,7 @@ class ListScanner:
         node: StreamNode,
         record: Record,
         slice_: Slice,
-        consumers: frozenset[str],
+        root: Root,
         requested: Mapping[str, list[Record]],
     ) -> None:
         """Read the child lists of one record.
@@ -181,52 +216,79 @@ class ListScanner:
             node: the record's stream.
             record: the record.
             slice_: the record's slice.
-            consumers: the streams that want the record's children.
+            root: the record at the root of the tree that the record belongs to.
             requested: by stream, records that were already requested for this record.
         """
         async with TaskGroup() as group:
             for child in node.children:
-                if not isinstance(child.stream, ChildStream) or not self._is_wanted(child, consumers):
+                if not isinstance(child.stream, ChildStream) or not self._is_wanted(child, root):
                     continue
                 if child_slice := child.stream.child_slice(record, slice_):
-                    group.create_task(self._read_child_list(child, child_slice, consumers, requested.get(child.name)))
+                    group.create_task(self._read_child_list(child, child_slice, root, requested.get(child.name)))
 
     async def _read_child_list(
-        self, node: StreamNode, slice_: Slice, consumers: frozenset[str], requested: list[Record] | None
+        self, node: StreamNode, slice_: Slice, root: Root, requested: list[Record] | None
     ) -> None:
         async def read() -> None:
             # Many parents can wait for a worker when an error ends the stream.
-            is_wanted = partial(self._is_wanted, node, consumers)
+            is_wanted = partial(self._is_wanted, node, root)
             async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_wanted=is_wanted):
-                await self._emit_child_records(node, slice_, page.records, consumers)
+                if page.complete_until and root.cursor and page.complete_until < root.cursor:
+                    self._retry(node.consumers(), root)
+                await self._emit_child_records(node, slice_, page.records, root)
 
+        consumers = [consumer for consumer in node.consumers() if consumer.name in root.consumers]
         try:
             if requested is not None:
-                await self._emit_child_records(node, slice_, requested, consumers)
+                await self._emit_child_records(node, slice_, requested, root)
             else:
                 await with_restarts(node.name, read)
         except NotFoundError:
             # The parent was deleted after its page was read, or has no such list (docs/api.md, missing parents).
-            self.missing_parents[node.name] += 1
+            for consumer in consumers:
+                self.outcomes[consumer.name].missing += 1
         except AuthenticationError:
             raise
         except ApiError as error:
-            await self._emitter.fail(node.consumers(), error)
+            await self.record_failed(consumers, root, error)
+        else:
+            for consumer in consumers:
+                self.outcomes[consumer.name].read += 1
+
+    async def record_failed(self, consumers: list[SelectedStream], root: Root, error: ApiError) -> None:
+        """Record that the children or nested columns of a record can't be read. Too many of them fail the stream."""
+        for consumer in consumers:
+            outcomes = self.outcomes[consumer.name]
+            if not outcomes.tolerates(error):
+                await self._emitter.fail([consumer], error)
+            elif isinstance(error, ForbiddenError):
+                outcomes.forbidden += 1
+                logger.warning("%s: %s is skipped: %s", consumer.name, root.id, error.message)
+            else:
+                outcomes.failed[root.id] = error.message
+                logger.warning("%s: %s could not be read: %s", consumer.name, root.id, error.message)
+                self._retry([consumer], root)
+
+    @staticmethod
+    def _retry(consumers: list[SelectedStream], root: Root) -> None:
+        for consumer in consumers:
+            consumer.state.add_retry(Retry(root.cursor, frozenset({root.id})))
 
     async def _emit_child_records(
-        self, node: StreamNode, slice_: Slice, records: list[Record], consumers: frozenset[str]
+        self, node: StreamNode, slice_: Slice, records: list[Record], root: Root
     ) -> None:
-        if node.selected and node.name in consumers:
+        if node.selected and node.name in root.consumers:
             await self._emitter.records(node.selected, records)
         if node.children:
             async with TaskGroup() as group:
                 for record in records:
-                    group.create_task(self.read_children(node, record, slice_, consumers, {}))
+                    group.create_task(self.read_children(node, record, slice_, root, {}))
 
-    def _is_wanted(self, node: StreamNode, consumers: frozenset[str]) -> bool:
-        """Whether a consumer at or below a node wants records and has not failed."""
+    def _is_wanted(self, node: StreamNode, root: Root) -> bool:
+        """Whether a consumer at or below a node wants the root's records and has not failed."""
         return any(
-            selected.name in consumers and not self._emitter.is_finished(selected.name) for selected in node.consumers()
+            selected.name in root.consumers and not self._emitter.is_finished(selected.name)
+            for selected in node.consumers()
         )
 
 
@@ -263,7 +325,10 @@ class _SequenceReader:
             emitting: deque[asyncio.Task[None]] = deque()
             previous: asyncio.Task[None] | None = None
             try:
-                async for page in self._reader.pages(self._tree.stream, sequence.slice, sequence.after):
+                checks_total = self._scan.is_complete and not (sequence.start or sequence.end)
+                async for page in self._reader.pages(
+                    self._tree.stream, sequence.slice, sequence.after, checks_total=checks_total
+                ):
                     # Before the pages are emitted concurrently, so that a second page can't overtake Started.
                     await self._emitter.start(self._tree.selected)
                     await self._report_total(page)
@@ -291,28 +356,56 @@ class _SequenceReader:
     async def _emit_page(self, sequence: PageSequence, page: Page, previous: "asyncio.Task[None] | None") -> None:
         """Emit a page's records and their children; then, after the pages before it, the checkpoint."""
         tree, scan = self._tree, self._scan
-        consumers = consumers_of_records(tree, scan, page.records)
-        requested: dict[int, dict[str, list[Record]]] = {}
-        if tree.selected:
-            records = [record for record, names in zip(page.records, consumers, strict=True) if tree.name in names]
-            try:
-                requested = await self._nested.fill(records)
-                await self._emitter.records(tree.selected, records)
-            except AuthenticationError:
-                raise
-            except ApiError as error:
-                # Without its nested columns an incident is incomplete. Its children are still read.
-                await self._emitter.fail([tree.selected], error)
+        cursor_field = tree.stream.cursor_field if isinstance(tree.stream, CursorStream) else None
+        roots = [
+            Root(record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
+            for record, consumers in zip(page.records, consumers_of_records(tree, scan, page.records), strict=True)
+        ]
+        requested = await self._emit_records(tree.selected, roots) if tree.selected else {}
         if tree.children:
             async with TaskGroup() as group:
-                for record, names in zip(page.records, consumers, strict=True):
-                    if names:
+                for root in roots:
+                    if root.consumers:
+                        known = requested.get(id(root.record), {})
                         group.create_task(
-                            self._scanner.read_children(
-                                tree, record, sequence.slice, names, requested.get(id(record), {})
-                            )
+                            self._scanner.read_children(tree, root.record, sequence.slice, root, known)
                         )
         if previous:
             await previous
         rest = self._partitions.page_emitted(sequence, page)
         await self._emitter.checkpoint(tree.consumers(), scan, rest, self._reader.began_at, self._nested.pages())
+
+    async def _emit_records(
+        self, selected: SelectedStream, roots: list[Root]
+    ) -> dict[int, dict[str, list[Record]]]:
+        """Emit the page's own records with their nested columns.
+
+        Returns:
+            What `NestedColumns.fill` returns.
+        """
+        wanted = [root for root in roots if selected.name in root.consumers]
+        requested: dict[int, dict[str, list[Record]]] = {}
+        try:
+            requested = await self._nested.fill([root.record for root in wanted])
+        except AuthenticationError:
+            raise
+        except ApiError as error:
+            # Without its nested columns an incident is incomplete. Its children are still read.
+            await self._emitter.fail([selected], error)
+        outcomes = self._scanner.outcomes[selected.name]
+        complete = [root for root in wanted if root.id not in self._nested.failed]
+        if selected.stream.nested:
+            outcomes.read += len(complete)
+            for root in wanted:
+                if error := self._nested.failed.get(root.id):
+                    await self._scanner.record_failed([selected], root, error)
+            self._note_forbidden_columns(selected)
+        await self._emitter.records(selected, [root.record for root in complete])
+        return requested
+
+    def _note_forbidden_columns(self, selected: SelectedStream) -> None:
+        """Remember nested columns that the key may not read. Once it may, a full read fills them."""
+        state = selected.state
+        if state.forbidden_columns & self._nested.filled:
+            state.needs_full_read = True
+        state.forbidden_columns = (state.forbidden_columns - self._nested.filled) | self._nested.forbidden.keys()
