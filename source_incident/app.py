@@ -15,12 +15,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident import config, display, init, stderr
 from source_incident.api import ApiError
-from source_incident.batches import RecordBatch
+from source_incident.batches import Message
 from source_incident.cancellation import CancellationToken
 from source_incident.errors import InputError
 from source_incident.files import read_json
 from source_incident.output import Output
-from source_incident.protocol import NO_CURSOR_STATE
 from source_incident.singer.catalog import singer_catalog
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
@@ -30,6 +29,8 @@ from source_incident.survey import check_key
 from source_incident.sync import Interrupted
 
 RUN_FAILED, INPUT_ERROR = 1, 2
+# How a STATE line of Singer begins. It is flushed at once: a target may wait for it.
+STATE_LINE = b'{"type":"STATE"'
 
 
 def run(args: argparse.Namespace) -> int:
@@ -143,7 +144,7 @@ class _App:
             self._logger.warning(warning)
         cursors = source.bookmark_keys(settings)
         state = read_state(read_json(self._args.state, "state") if self._args.state else None, cursors)
-        self._warn_of_unused_state(state, cursors, source.stream_names())
+        self._warn_of_unused_state(state, source.stream_names())
         catalog = selection.catalog
         # An interrupted run continues with the stream that it was reading.
         catalog.streams.sort(key=lambda item: item.stream.name != state.currently_syncing)
@@ -153,9 +154,12 @@ class _App:
         self._cancel_on_signals()
         messages = source.read_in_batches(self._logger, settings, catalog, state.messages())
         if self._args.singer:
-            adapter = SingerMessages(catalog, selection.schemas, state, cursors)
+            activate_versions = config.Config.parse(settings).activate_versions
+            adapter = SingerMessages(catalog, selection.schemas, state, cursors, activate_versions)
             for line in adapter.lines(self._log_errors(messages)):
                 self._output.write(line)
+                if line.startswith(STATE_LINE):
+                    self._output.flush()
         else:
             for message in messages:
                 self._output.write_message(message)
@@ -168,14 +172,11 @@ class _App:
         catalog = source.default_catalog(settings)
         return Selection(catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams})
 
-    def _warn_of_unused_state(self, state: SavedState, cursors: Mapping[str, str], names: Collection[str]) -> None:
-        for name, stream_state in state.streams.items():
-            if name not in names:
-                self._logger.warning("state: there is no stream %r, its state is not used. Remove it", name)
-            elif name not in cursors and stream_state and stream_state != NO_CURSOR_STATE:
-                self._logger.warning("state: %r is read in full, its state is not used. Remove it", name)
+    def _warn_of_unused_state(self, state: SavedState, names: Collection[str]) -> None:
+        for name in state.streams.keys() - names:
+            self._logger.warning("state: there is no stream %r, its state is not used. Remove it", name)
 
-    def _log_errors(self, messages: Iterable[AirbyteMessage | RecordBatch]) -> Iterator[AirbyteMessage | RecordBatch]:
+    def _log_errors(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Log the errors among the messages, because Singer has no message for them, and pass the others on."""
         for message in messages:
             trace = message.trace if isinstance(message, AirbyteMessage) else None

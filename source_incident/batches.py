@@ -17,11 +17,13 @@ class RecordBatch:
 
     Attributes:
         emitted_at: when the records were emitted, in milliseconds since 1970.
+        version: the version of the stream's full read, for Singer; None: it has none.
     """
 
     stream: str
     records: list[dict[str, Any]]
     emitted_at: int
+    version: int | None = None
 
     def messages(self) -> Iterator[AirbyteMessage]:
         """Yield an Airbyte message per record."""
@@ -40,6 +42,20 @@ class RecordBatch:
             },
             self.records,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteVersion:
+    """A full read without a gap has ended. Rows of older versions do not exist any more.
+
+    Airbyte has no message for it: its destinations overwrite the table of a full refresh.
+    """
+
+    stream: str
+    version: int
+
+
+Message = AirbyteMessage | RecordBatch | CompleteVersion
 
 
 def json_lines(envelope: dict[str, Any], records: list[dict[str, Any]]) -> bytes:

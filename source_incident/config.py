@@ -168,6 +168,23 @@ SETTINGS = (
         default=DEFAULT_ENDPOINT,
         schema={"examples": [DEFAULT_ENDPOINT]},
     ),
+    Setting(
+        "full_read_days",
+        "integer",
+        "Full read interval (days)",
+        "How often an incremental stream is read in full again, in days. A full read finds changes that the API does "
+        "not report by time. 0 turns it off.",
+        default=7,
+        schema={"minimum": 0, "maximum": 365},
+    ),
+    Setting(
+        "activate_versions",
+        "boolean",
+        "Remove deleted rows (Singer)",
+        "Send ACTIVATE_VERSION after a full read, so that the target removes rows that the API no longer has. It has "
+        "no effect in Airbyte. Turn it off for a target that does not support the message.",
+        default=True,
+    ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -189,6 +206,8 @@ class Config:
     num_workers: int
     request_timeout: int
     max_retries: int
+    full_read_days: int
+    activate_versions: bool
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "Config":
@@ -212,6 +231,8 @@ class Config:
             num_workers=values["num_workers"],
             request_timeout=values["request_timeout"],
             max_retries=values["max_retries"],
+            full_read_days=values["full_read_days"],
+            activate_versions=values["activate_versions"],
         )
 
 
@@ -271,6 +292,10 @@ def _validate(setting: Setting, value: Any) -> Any:
         return setting.default
     if setting.kind == "integer":
         return _validate_integer(setting, value)
+    if setting.kind == "boolean":
+        if not isinstance(value, bool):
+            raise InputError("config", f"{setting.name} must be true or false, but it is {json_type(value)}")
+        return value
     if setting.kind == "array":
         allowed = (setting.schema or {})["items"]["enum"]
         if not isinstance(value, list) or not value or not all(item in allowed for item in value):
@@ -356,6 +381,10 @@ def _parse_variable(setting: Setting, variable: str, text: str) -> Any:
             return int(text)
         except ValueError:
             raise InputError("environment", f"{variable} must be a whole number") from None
+    if setting.kind == "boolean":
+        if text.strip().lower() not in ("true", "false"):
+            raise InputError("environment", f"{variable} must be true or false")
+        return text.strip().lower() == "true"
     if setting.kind == "array":
         if text.lstrip().startswith("["):
             try:

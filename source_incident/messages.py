@@ -34,8 +34,7 @@ from source_incident.api import (
     TransientError,
     UnreachableError,
 )
-from source_incident.batches import RecordBatch
-from source_incident.protocol import NO_CURSOR_STATE
+from source_incident.batches import CompleteVersion, Message, RecordBatch
 from source_incident.sync import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
 from source_incident.sync.stats import StreamStats
 
@@ -48,13 +47,11 @@ class MessageConverter:
 
     Args:
         catalog: the configured catalog.
-        incremental: names of the streams that can be read incrementally.
         logger: takes a line for each stream that ends.
     """
 
-    def __init__(self, catalog: ConfiguredAirbyteCatalog, incremental: frozenset[str], logger: logging.Logger) -> None:
+    def __init__(self, catalog: ConfiguredAirbyteCatalog, logger: logging.Logger) -> None:
         self._streams = {configured.stream.name: configured.stream for configured in catalog.streams}
-        self._incremental = incremental
         self._logger = logger
         self._states: dict[str, Mapping[str, Any]] = {}
         # Records since the last state, by stream.
@@ -63,7 +60,7 @@ class MessageConverter:
         self._left_out: dict[str, str] = {}
         self._common_error: ApiError | None = None
 
-    def to_messages(self, event: Event, stats: StreamStats) -> Iterator[AirbyteMessage | RecordBatch]:
+    def to_messages(self, event: Event, stats: StreamStats) -> Iterator[Message]:
         """Convert one event.
 
         Args:
@@ -78,15 +75,20 @@ class MessageConverter:
                 if stats.records == len(event.records):
                     yield self._status(name, AirbyteStreamStatus.RUNNING)
                 self._counts[name] += len(event.records)
-                yield RecordBatch(name, event.records, int(time.time() * 1000))
+                yield RecordBatch(name, event.records, int(time.time() * 1000), event.version)
             case Checkpoint():
                 self._states[name] = event.state
                 yield self._state(name)
             case Expected():
                 yield _estimate(name, stats.total)
             case Finished():
+                # Before the last state: a run that is killed in between sends it again.
+                if event.version is not None:
+                    yield CompleteVersion(name, event.version)
+                if event.state is not None:
+                    self._states[name] = event.state
                 # Records of children of open incidents come after the last checkpoint.
-                if self._counts[name] or name not in self._incremental:
+                if event.state is not None or self._counts[name]:
                     yield self._state(name)
                 self._logger.info("%s: %d records", name, stats.records)
                 yield self._status(name, AirbyteStreamStatus.COMPLETE)
@@ -142,7 +144,7 @@ class MessageConverter:
                 type=AirbyteStateType.STREAM,
                 stream=AirbyteStreamState(
                     stream_descriptor=StreamDescriptor(name=name),
-                    stream_state=AirbyteStateBlob(dict(self._states.get(name, NO_CURSOR_STATE))),
+                    stream_state=AirbyteStateBlob(dict(self._states.get(name, {}))),
                 ),
                 sourceStats=AirbyteStateStats(recordCount=float(self._counts.pop(name, 0))),
             ),

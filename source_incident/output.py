@@ -7,11 +7,11 @@ import threading
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
+from airbyte_cdk.models import AirbyteMessageSerializer, FailureType, Type
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident import stderr
-from source_incident.batches import RecordBatch
+from source_incident.batches import CompleteVersion, Message, RecordBatch
 
 # Airbyte's log levels by Python's.
 LEVELS = {
@@ -73,8 +73,10 @@ class Output:
         with self._lock:
             self._stream.write(lines)
 
-    def write_message(self, message: AirbyteMessage | RecordBatch) -> None:
+    def write_message(self, message: Message) -> None:
         """Write a message, or a batch of records, of the Airbyte protocol."""
+        if isinstance(message, CompleteVersion):
+            return  # The Airbyte protocol has no message for it.
         if isinstance(message, RecordBatch):
             self.write(message.lines())
             return

@@ -24,7 +24,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_incident.batches import RecordBatch
+from source_incident.batches import Message, RecordBatch
 from source_incident.cancellation import CancellationToken
 from source_incident.config import DOCUMENTATION_URL, Config, connection_specification
 from source_incident.connection import make_client, make_streams
@@ -133,7 +133,7 @@ class SourceIncident(AbstractSource):
             for message in self.read_in_batches(logger, config, catalog, state):
                 if isinstance(message, RecordBatch):
                     yield from message.messages()
-                else:
+                elif isinstance(message, AirbyteMessage):
                     yield message
         except InputError as error:
             raise AirbyteTracedException(
@@ -146,12 +146,13 @@ class SourceIncident(AbstractSource):
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
         state: list[AirbyteStateMessage] | None = None,
-    ) -> Iterator[AirbyteMessage | RecordBatch]:
+    ) -> Iterator[Message]:
         """Read the catalog's streams concurrently.
 
         Yields:
             Batches of records; a stream's state after the records that it covers; stream statuses; an estimate for
-            each stream whose total the API reports; a trace for each stream that failed.
+            each stream whose total the API reports; a trace for each stream that failed; a CompleteVersion after each
+            full read without a gap.
 
         Raises:
             InputError: the config, the catalog or the state is not valid.
@@ -163,8 +164,7 @@ class SourceIncident(AbstractSource):
         streams = make_streams(parsed, client)
         selected = self._select(parsed, streams, catalog, state or [])
         stats = SyncStats(client, len(selected))
-        incremental = frozenset(item.name for item in selected if item.stream.supports_incremental)
-        converter = MessageConverter(catalog, incremental, logger)
+        converter = MessageConverter(catalog, logger)
         display = ExitStack()
         try:
             display.enter_context(self._show(stats))
@@ -197,9 +197,9 @@ class SourceIncident(AbstractSource):
             incremental = configured.sync_mode == SyncMode.incremental and stream.supports_incremental
             selected[name] = SelectedStream(
                 stream,
+                _stream_state(stream, config, incremental, states.get(name)),
                 nested=_nested_columns(stream, configured.stream),
                 optional=name in self._optional,
-                state=_stream_state(stream, config, states.get(name)) if incremental else None,
             )
         return list(selected.values())
 
@@ -216,10 +216,12 @@ def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozen
     return frozenset(stream.nested) & properties.keys()
 
 
-def _stream_state(stream: IncidentStream, config: Config, state: Mapping[str, Any] | None) -> StreamState:
+def _stream_state(
+    stream: IncidentStream, config: Config, incremental: bool, state: Mapping[str, Any] | None
+) -> StreamState:
     root = stream.root() if isinstance(stream, ChildStream) else stream
     modes = config.incident_modes if root.mode_parameter else ("",)
-    return StreamState(stream.name, str(stream.bookmark_key), modes, state)
+    return StreamState(stream.name, stream.bookmark_key if incremental else None, modes, state)
 
 
 def _states_by_stream(state: list[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:

@@ -225,6 +225,9 @@ class Client:
                 status=status,
                 request_id=request_id,
             )
+        if (status == 403 and not body.is_from_api) or (status == 404 and not body.is_not_found):
+            # A gateway's answer says nothing about the key or the record.
+            return TransientError(f"{status} without the API's error body{detail}", status=status)
         if status == 403:
             scope = f"the scope {body.scope}" if body.scope else "a scope that it needs"
             return ForbiddenError(

@@ -10,6 +10,8 @@ from typing import Any
 
 # The longest text of the API that an error repeats, in characters.
 MAX_TEXT = 300
+# The type or the code of the API's own 404.
+NOT_FOUND = "resource_not_found"
 
 
 class Cancelled(Exception):
@@ -91,12 +93,22 @@ class ErrorBody:
 
     The shape is `{"type", "status", "request_id", "errors": [{"code", "message", "metadata"?}]}`. `errors` can be
     empty or missing, and a proxy can answer HTML (docs/api.md, errors).
+
+    Attributes:
+        code: the code of the first error, or the type.
+        message: the message of the first error.
+        scope: the missing scope.
+        request_id: the id that the vendor's support asks for.
+        is_from_api: the body has the API's shape; a gateway's has not.
+        is_not_found: the API says that a record does not exist.
     """
 
     code: str | None = None
     message: str | None = None
     scope: str | None = None
     request_id: str | None = None
+    is_from_api: bool = False
+    is_not_found: bool = False
 
     @classmethod
     def parse(cls, body: Any, redact: Callable[[str], str]) -> "ErrorBody":
@@ -122,4 +134,6 @@ class ErrorBody:
             message=text(first.get("message")),
             scope=text(metadata.get("scope")) if isinstance(metadata, dict) else None,
             request_id=text(body.get("request_id")),
+            is_from_api=isinstance(body.get("type"), str) and ("request_id" in body or isinstance(errors, list)),
+            is_not_found=NOT_FOUND in (body.get("type"), first.get("code")),
         )

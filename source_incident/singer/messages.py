@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from airbyte_cdk.models import (
-    AirbyteMessage,
     AirbyteStreamState,
     AirbyteStreamStatus,
     ConfiguredAirbyteCatalog,
@@ -18,7 +17,7 @@ from airbyte_cdk.models import (
     Type,
 )
 
-from source_incident.batches import RECORD_PLACEHOLDER, RecordBatch, json_lines
+from source_incident.batches import RECORD_PLACEHOLDER, CompleteVersion, Message, RecordBatch, json_lines
 from source_incident.protocol import FULL_REFRESH_MARKERS
 from source_incident.singer.projection import Projection
 from source_incident.singer.state import SavedState, singer_state
@@ -38,6 +37,7 @@ class SingerMessages:
             warning.
         state: the state that the run started from. Bookmarks of streams that this run does not read stay in it.
         replication_keys: by stream, the name of the cursor in its state.
+        activate_versions: send the version with each record, and ACTIVATE_VERSION after a full read without a gap.
     """
 
     def __init__(
@@ -46,9 +46,11 @@ class SingerMessages:
         schemas: Mapping[str, Mapping[str, Any]],
         state: SavedState,
         replication_keys: Mapping[str, str],
+        activate_versions: bool = True,
     ) -> None:
         self._streams = {configured.stream.name: configured for configured in catalog.streams}
         self._replication_keys = replication_keys
+        self._activate_versions = activate_versions
         self._stream_states = dict(state.streams)
         self._started_at: dict[str, float] = {}  # of the streams that are being read
         self._with_schema: set[str] = set()
@@ -62,7 +64,7 @@ class SingerMessages:
             for name, configured in self._streams.items()
         }
 
-    def lines(self, messages: Iterable[AirbyteMessage | RecordBatch]) -> Iterator[bytes]:
+    def lines(self, messages: Iterable[Message]) -> Iterator[bytes]:
         """Yield the lines, each with its line break. A STATE line follows the records that it covers.
 
         Args:
@@ -71,6 +73,10 @@ class SingerMessages:
         for message in messages:
             if isinstance(message, RecordBatch):
                 yield from self._records(message)
+            elif isinstance(message, CompleteVersion):
+                if self._activate_versions:
+                    yield from self._schema(message.stream)
+                    yield _line({"type": "ACTIVATE_VERSION", "stream": message.stream, "version": message.version})
             elif message.type == Type.RECORD and (record := message.record):
                 yield from self._records(RecordBatch(record.stream, [record.data], record.emitted_at))
             elif message.type == Type.STATE and message.state and message.state.stream:
@@ -90,17 +96,19 @@ class SingerMessages:
             "stream": name,
             "record": RECORD_PLACEHOLDER,
             "time_extracted": format_timestamp(emitted_at),
+            **({"version": batch.version} if self._activate_versions and batch.version is not None else {}),
         }
         yield json_lines(envelope, self._projections[name].project(batch.records))
 
     def _stream_state(self, state: AirbyteStreamState) -> Iterator[bytes]:
         name = state.stream_descriptor.name
         values = vars(state.stream_state) if state.stream_state else {}
-        if FULL_REFRESH_MARKERS & values.keys():
-            self._stream_states.pop(name, None)
-        else:
-            self._stream_states[name] = dict(values)
+        kept = {key: value for key, value in values.items() if key not in FULL_REFRESH_MARKERS}
+        if kept:
+            self._stream_states[name] = kept
             yield self._state()
+        else:
+            self._stream_states.pop(name, None)
 
     def _status(self, name: str, status: AirbyteStreamStatus) -> Iterator[bytes]:
         if status == AirbyteStreamStatus.STARTED:

@@ -63,6 +63,8 @@ class AlertNotes(ChildStream):
     # The list is read alert by alert: ask for the few alerts that have a note
     parent_query = {"has_notes[is]": "true"}
     by_parent = True
+    # A new note may leave the alert's updated_at alone. The alerts with notes are few, so all of them are read
+    reads_all_parents = True
     page_size = 250
     credentials = {"images.url": "a signed address: whoever has it sees the image, for 10 minutes"}
     selected_by_default = False

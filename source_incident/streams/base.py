@@ -214,7 +214,9 @@ class IncidentStream(HttpStream, ABC):
                 self._reported_values.add(value)
                 logger.warning(
                     "%s: unknown %s %r. Records with it may be missing from other streams. Please report it",
-                    self.name, field, value,
+                    self.name,
+                    field,
+                    value,
                 )
 
     def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ from source_incident.streams.kinds import (
     IncrementalStream,
 )
 
+STATUS_CATEGORIES = ("triage", "live", "learning", "paused", "closed", "declined", "canceled", "merged")
+
 
 class Incidents(IncrementalStream):
     """Every incident, with its attachments, updates and actions nested in it.
@@ -26,18 +28,7 @@ class Incidents(IncrementalStream):
     # (live) capped at 250, though the document says 500
     page_size = 250
     # (live) without the filter, declined, canceled and merged incidents are left out
-    query = {
-        "status_category[one_of]": [
-            "triage",
-            "live",
-            "learning",
-            "paused",
-            "closed",
-            "declined",
-            "canceled",
-            "merged",
-        ]
-    }
+    query = {"status_category[one_of]": list(STATUS_CATEGORIES)}
     # `call_url` stays, although some providers let anyone with it into the call: it is a column of
     # incident.io's own tap
     nested = {
@@ -105,6 +96,8 @@ class IncidentStatuses(FullTableStream):
     endpoint = "/v1/incident_statuses"
     records_key = "incident_statuses"
     primary_key = ["id"]
+    # The stream incidents asks for each category by name
+    known_values = {"category": frozenset(STATUS_CATEGORIES)}
 
 
 class IncidentTimestamps(FullTableStream):
@@ -284,4 +277,5 @@ class PostmortemDocumentContents(ChildStream):
     parent = PostmortemDocuments
     parent_key = "postmortem_document_id"
     by_parent = True
+    required_fields = ("markdown",)
     selected_by_default = False

@@ -30,6 +30,7 @@ class StatusPageStructures(ChildStream):
     primary_key = ["status_page_id"]
     parent = StatusPages
     parent_key = "status_page_id"
+    required_fields = ("current_structure",)
 
 
 class StatusPageIncidents(ChildStream):

@@ -9,7 +9,7 @@ from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream, CursorStream, IncrementalStream
 from source_incident.streams.page import Record, cursor_of
-from source_incident.sync.state import Partition, StreamPosition, StreamState
+from source_incident.sync.state import Partition, StreamState
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,7 @@ def mode_series(stream: IncidentStream, mode: str) -> str:
     return "" if stream.modes_in_one_request or mode in DEFAULT_MODES else mode
 
 
-def lower_bound(
-    stream: IncidentStream, consumer: SelectedStream, mode: str, config: Config
-) -> datetime | None:
+def lower_bound(stream: IncidentStream, consumer: SelectedStream, mode: str, config: Config) -> datetime | None:
     """The cursor from which a consumer wants records; None: it wants all.
 
     The bookmark less the lookback window; in a full read and in a first sync, the start date.

@@ -90,7 +90,9 @@ class PageReader:
                     was_short = True
                     continue
                 logger.warning(
-                    "%s: the API reports %d records, but the list ended after %d", stream.name, page.total,
+                    "%s: the API reports %d records, but the list ended after %d",
+                    stream.name,
+                    page.total,
                     count + len(page.records),
                 )
             count += len(page.records)

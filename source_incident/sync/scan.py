@@ -26,8 +26,8 @@ from source_incident.streams.page import Page, Record, Slice, cursor_of
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.nested import NestedColumns
 from source_incident.sync.nested_store import NestedStore
-from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.outcomes import Outcomes
+from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, consumers_of_records, is_within, lowest
 from source_incident.sync.reader import CHILD_PAGE, PageExpiredError, PageReader, with_restarts
 from source_incident.sync.state import Partition, Retry
@@ -274,9 +274,7 @@ class ListScanner:
         for consumer in consumers:
             consumer.state.add_retry(Retry(root.cursor, frozenset({root.id})))
 
-    async def _emit_child_records(
-        self, node: StreamNode, slice_: Slice, records: list[Record], root: Root
-    ) -> None:
+    async def _emit_child_records(self, node: StreamNode, slice_: Slice, records: list[Record], root: Root) -> None:
         if node.selected and node.name in root.consumers:
             await self._emitter.records(node.selected, records)
         if node.children:
@@ -367,17 +365,13 @@ class _SequenceReader:
                 for root in roots:
                     if root.consumers:
                         known = requested.get(id(root.record), {})
-                        group.create_task(
-                            self._scanner.read_children(tree, root.record, sequence.slice, root, known)
-                        )
+                        group.create_task(self._scanner.read_children(tree, root.record, sequence.slice, root, known))
         if previous:
             await previous
         rest = self._partitions.page_emitted(sequence, page)
         await self._emitter.checkpoint(tree.consumers(), scan, rest, self._reader.began_at, self._nested.pages())
 
-    async def _emit_records(
-        self, selected: SelectedStream, roots: list[Root]
-    ) -> dict[int, dict[str, list[Record]]]:
+    async def _emit_records(self, selected: SelectedStream, roots: list[Root]) -> dict[int, dict[str, list[Record]]]:
         """Emit the page's own records with their nested columns.
 
         Returns:
@@ -397,8 +391,8 @@ class _SequenceReader:
         if selected.stream.nested:
             outcomes.read += len(complete)
             for root in wanted:
-                if error := self._nested.failed.get(root.id):
-                    await self._scanner.record_failed([selected], root, error)
+                if failure := self._nested.failed.get(root.id):
+                    await self._scanner.record_failed([selected], root, failure)
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete])
         return requested

@@ -192,7 +192,7 @@ class StreamState:
             max(version, last.version + 1) if last else version,
             now,
             start_date,
-            keeps_older_rows=bool(start_date) and not (last and last.start_date and start_date <= last.start_date),
+            keeps_older_rows=_is_narrower(start_date, last),
             skipped_before=bool(last and last.skipped_parents),
         )
         self.positions = {mode: position.restarted() for mode, position in self.positions.items()}
@@ -467,6 +467,13 @@ class StreamState:
                 **({"full": True} if position.resume.is_full else {}),
             }
         return state
+
+
+def _is_narrower(start_date: datetime | None, last: FullRead | None) -> bool:
+    """Whether the destination can have rows from before a start date."""
+    if start_date is None:
+        return False
+    return last is None or last.start_date is None or start_date > last.start_date
 
 
 def _dump_full_read(full_read: FullRead) -> dict[str, Any]:
