@@ -10,7 +10,7 @@ import pytest
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, CursorStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "source_incident" / "schemas"
