@@ -8,6 +8,25 @@ from typing import Any
 
 from integration_tests.support.tap import AIRBYTE
 
+GO_TAP_STREAMS = (
+    "incidents",
+    "actions",
+    "follow_ups",
+    "incident_updates",
+    "incident_roles",
+    "incident_statuses",
+    "incident_timestamps",
+    "incident_types",
+    "severities",
+    "custom_fields",
+    "custom_field_options",
+    "users",
+    "escalations",
+    "alerts",
+    "alert_attributes",
+    "alert_sources",
+)
+
 
 class Catalog:
     """The discovered streams, and catalogs that select some of them."""

@@ -1,85 +1,83 @@
-"""A 404 for a page after the first: the record that it hangs on is gone, what lies behind it is not."""
+"""Pages that answer 404 because the record in `after` was deleted. The records after it are still read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from integration_tests.conftest import MakeTap
 from integration_tests.support.account import Account
-from integration_tests.support.compare import differences
-from integration_tests.support.tap import Catalog, Destination
-from integration_tests.sync.test_idle import changed_incidents, quiet
-from sandbox import Sandbox
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Destination, differences
+from integration_tests.support.sandboxes import StartSandbox, change_incidents, quiet_sandbox
+from integration_tests.support.tap import MakeTap
 
-StartSandbox = Callable[..., Sandbox]
-MANY = 600
+# More records than one page has.
+SEVERAL_PAGES = 600
 
 
-def test_a_page_that_is_gone_from_a_child_list_starts_that_list_again(
+def test_restarts_a_child_list_whose_page_has_expired(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     sandbox = new_sandbox(incidents=5)
-    held = sandbox.snapshot("catalog_entries")
+    snapshot = sandbox.snapshot("catalog_entries")
     sandbox.put(
         "catalog_entries",
-        [{**held["records"][0], "id": f"01ZZ{number:022}"} for number in range(MANY)],
-        held["parents"][0],
+        [{**snapshot["records"][0], "id": f"01ZZ{number:022}"} for number in range(SEVERAL_PAGES)],
+        snapshot["parents"][0],
     )
     sandbox.config(fault=["404:path=/v3/catalog_entries,query=after=,times=1"])
     run = tap_of(sandbox).read(catalog.of(protocol, ["catalog_entries"])).ok()
-    assert "catalog_entries: the page to go on from is gone" in run.log
+    assert "catalog_entries: the page" in run.log
     ids = {record["id"] for record in run.records["catalog_entries"]}
     assert ids == {record["id"] for record in sandbox.records("catalog_entries")}
 
 
-def test_a_page_that_is_gone_from_a_nested_list_leaves_nothing_out_of_the_column(
+def test_nested_columns_are_complete_after_an_expired_page(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = quiet(new_sandbox, incidents=60, updates=300)
-    tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incidents"])
-    state = tap.read(chosen).ok().state
-    (changed,) = changed_incidents(sandbox, 1)
-    row = sandbox.records("incident_updates")[0]
+    sandbox = quiet_sandbox(new_sandbox, incidents=60, updates=300)
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["incidents"])
+    state = tap.read(selected).ok().state
+    (changed,) = change_incidents(sandbox, 1)
+    update = sandbox.records("incident_updates")[0]
     sandbox.put(
         "incident_updates",
-        [{**row, "id": f"01ZZ{number:022}", "incident_id": changed} for number in range(MANY)],
+        [{**update, "id": f"01ZZ{number:022}", "incident_id": changed} for number in range(SEVERAL_PAGES)],
     )
     sandbox.config(fault=["404:path=/v2/incident_updates,query=after=,times=1"])
-    run = tap.read(chosen, state).ok()
+    run = tap.read(selected, state).ok()
     (record,) = [record for record in run.records["incidents"] if record["id"] == changed]
-    (account,) = [one for one in Account(sandbox).of(["incidents"])["incidents"] if one["id"] == changed]
-    assert len(record["updates"]) == len(account["updates"]) >= MANY
+    (expected,) = [incident for incident in Account(sandbox).stream("incidents") if incident["id"] == changed]
+    assert len(record["updates"]) == len(expected["updates"]) >= SEVERAL_PAGES
 
 
-def test_a_page_that_is_gone_from_the_open_incidents_starts_them_again(
+def test_restarts_the_list_of_open_incidents_whose_page_has_expired(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = quiet(new_sandbox, incidents=420)
+    sandbox = quiet_sandbox(new_sandbox, incidents=420)
     incidents = sandbox.records("incidents")
-    live = next(one["incident_status"] for one in incidents if one["incident_status"]["category"] == "live")
-    sandbox.put("incidents", [{**one, "incident_status": live} for one in incidents])
-    tap, chosen = tap_of(sandbox), catalog.of(protocol, ["call_sessions"])
-    first = tap.read(chosen).ok()
+    statuses = [incident["incident_status"] for incident in incidents]
+    live = next(status for status in statuses if status["category"] == "live")
+    sandbox.put("incidents", [{**incident, "incident_status": live} for incident in incidents])
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["call_sessions"])
+    first = tap.read(selected).ok()
     sandbox.config(fault=["404:path=/v2/incidents,query=after=,times=1"])
-    second = tap.read(chosen, first.state).ok()
-    assert "incidents: the page to go on from is gone" in second.log
+    second = tap.read(selected, first.state).ok()
+    assert "incidents: the page" in second.log
     destination = Destination(catalog.keys)
     destination.load(second)
     assert not list(differences(destination, Account(sandbox).of(["call_sessions"])))
 
 
-# What hangs below open incidents
+# Children of open incidents
 
 
-def test_children_of_open_incidents_leave_the_bookmark_as_it_is(
+def test_children_of_open_incidents_do_not_move_the_bookmark(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = quiet(new_sandbox, incidents=120)
-    tap, chosen = tap_of(sandbox), catalog.of(protocol, ["incident_attachments", "call_sessions"])
-    first = tap.read(chosen).ok()
-    second = tap.read(chosen, first.state).ok()
+    sandbox = quiet_sandbox(new_sandbox, incidents=120)
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["incident_attachments", "call_sessions"])
+    first = tap.read(selected).ok()
+    second = tap.read(selected, first.state).ok()
     sandbox.reset()
-    third = tap.read(chosen, second.state).ok()
+    third = tap.read(selected, second.state).ok()
     for run in (first, second, third):
         assert all(state["incident_updated_at"] for state in run.states.values())
         assert run.states.keys() == {"incident_attachments", "call_sessions"}
@@ -87,14 +85,13 @@ def test_children_of_open_incidents_leave_the_bookmark_as_it_is(
     assert third.counts["incident_attachments"] < first.counts["incident_attachments"]
 
 
-def test_children_of_open_incidents_are_read_beside_incidents_in_full(
+def test_reads_children_of_open_incidents_when_incidents_are_read_in_full(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    sandbox = quiet(new_sandbox, incidents=120)
-    chosen = catalog.of(protocol, ["incidents", "call_sessions"], full=["incidents"])
-    first = tap_of(sandbox).read(chosen).ok()
+    sandbox = quiet_sandbox(new_sandbox, incidents=120)
+    selected = catalog.of(protocol, ["incidents", "call_sessions"], full=["incidents"])
+    first = tap_of(sandbox).read(selected).ok()
     sandbox.reset()
-    second = tap_of(sandbox).read(chosen, first.state).ok()
-    asked = [entry for entry in sandbox.requests()["log"] if entry["path"] == "/v2/call_sessions"]
-    assert 0 < len(asked) < 120
+    second = tap_of(sandbox).read(selected, first.state).ok()
+    assert 0 < sandbox.requests()["counts"]["GET /v2/call_sessions"] < 120
     assert len(second.records["incidents"]) == len(first.records["incidents"])
