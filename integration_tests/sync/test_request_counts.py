@@ -55,14 +55,14 @@ def test_requests_nested_records_of_a_few_changed_incidents_only(
     run = tap.read(selected, state).ok()
     assert {record["id"] for record in run.records["incidents"]} == changed
     log = sandbox.requests()["log"]
-    whole_actions = whole_list_requests(log, "/v3/actions")
-    assert len(log) == 1 + 2 * 3 - (2 if whole_actions else 0) + whole_actions
+    full_actions = full_list_requests(log, "/v3/actions")
+    assert len(log) == 1 + 2 * 3 - (2 if full_actions else 0) + full_actions
     assert sum(entry["path"] == "/v1/incident_attachments" for entry in log) == 2
     assert sum(entry["path"] == "/v2/incident_updates" for entry in log) == 2
     assert all("incident_id=" in entry["query"] for entry in log if entry["path"] == "/v2/incident_updates")
 
 
-def test_reads_the_whole_nested_list_if_many_incidents_changed(
+def test_reads_the_full_nested_list_if_many_incidents_changed(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     sandbox = quiet_sandbox(new_sandbox, incidents=500, updates=1000, actions=500)
@@ -96,6 +96,6 @@ def test_reads_children_again_for_changed_and_open_incidents(
     assert sandbox.requests()["counts"]["GET /v2/incidents"] == 2
 
 
-def whole_list_requests(log: list[dict[str, Any]], path: str) -> int:
+def full_list_requests(log: list[dict[str, Any]], path: str) -> int:
     """Return the number of requests for pages of the list of all incidents' records."""
     return sum(entry["path"] == path and "incident_id=" not in entry["query"] for entry in log)

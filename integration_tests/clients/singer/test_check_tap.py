@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, Run
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, Run
 
 BIN = ROOT / ".venv-singer" / "bin"
 
