@@ -92,7 +92,7 @@ def test_restarts_a_list_whose_page_has_expired(
     run = tap_of(sandbox).read(catalog.of(protocol, NAMES)).ok()
     assert_clean_output(run)
     assert differences_after(sandbox, catalog, run) == []
-    (line,) = [line for line in run.log.splitlines() if "alerts: " in line and "request_id" in line]
+    (line,) = run.log_lines("alerts: ", "page", "request_id")
     warning = normalize(line.partition("alerts: ")[2])
     reliability(f"unknown `after`, {protocol}", f"{warning}; every record is emitted, some twice; exit code 0")
 

@@ -97,6 +97,10 @@ class Run:
         lines += [trace["error"]["message"] for trace in self.traces("ERROR")]
         return "\n".join([*lines, self.stderr])
 
+    def log_lines(self, *words: str) -> list[str]:
+        """Return the log lines that contain all words."""
+        return [line for line in self.log.splitlines() if all(word in line for word in words)]
+
     def traces(self, kind: str) -> list[dict[str, Any]]:
         return [message["trace"] for message in self.of_type("TRACE") if message["trace"]["type"] == kind]
 

@@ -96,5 +96,5 @@ def test_restarts_the_list_if_a_page_of_a_partition_has_expired(
     expired = next(partition["after"] for partition in partitions if "after" in partition)
     assert sandbox.delete("alerts", [expired]) == 1
     resumed = tap.read(selected, killed.state).ok()
-    assert "alerts: the page" in resumed.log
+    assert resumed.log_lines("alerts: ", "page", "request_id")
     assert ids(resumed, "alerts").keys() == {record["id"] for record in Account(sandbox).of(["alerts"])["alerts"]}
