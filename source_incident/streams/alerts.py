@@ -37,7 +37,7 @@ class AlertSources(FullTableStream):
     # `email_options.email_address` is emitted, although an email to it creates an alert. It is a column of
     # incident.io's own tap, and gives no access to data.
     credentials = {
-        "secret_token": "what the source proves itself with when it sends an alert",
+        "secret_token": "the source authenticates with it when it sends an alert",
         "alert_events_url": "alerts can be posted to it",
         "heartbeat_options.ping_url": "a ping to it keeps the heartbeat's alert from firing",
     }
@@ -64,7 +64,7 @@ class AlertNotes(ChildStream):
     parent_query = {"has_notes[is]": "true"}
     by_parent = True
     page_size = 250
-    credentials = {"images.url": "a signed address: whoever has it sees the image, for 10 minutes"}
+    credentials = {"images.url": "a signed URL: it shows the image to anyone who has it, for 10 minutes"}
     selected_by_default = False
 
 

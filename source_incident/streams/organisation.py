@@ -47,7 +47,7 @@ class WorkflowRuns(IncrementalStream):
     # A run changes after it was created, and no filter finds the runs that changed.
     minimum_lookback = timedelta(days=7)
     page_size = 50
-    credentials = {"progress.webhook_delivery.endpoint": "a webhook's address often is all it takes to call it"}
+    credentials = {"progress.webhook_delivery.endpoint": "a webhook's URL is often enough to call it"}
 
 
 class AnnouncementRules(FullTableStream):
