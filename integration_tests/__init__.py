@@ -1,1 +1,1 @@
-"""Tests that run the whole connector, and what they run it against."""
+"""Tests of the program from outside: against the sandbox, in containers, inside other tools."""

@@ -1,51 +1,40 @@
-"""Sandboxes, and the program in both protocols, for the tests of this folder."""
+"""Fixtures that every folder uses: sandboxes, and the program in both protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration_tests.support.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, Catalog, Tap
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.sandboxes import KEY, SMALL, StartSandbox
+from integration_tests.support.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, MakeTap, Tap
 from sandbox import Sandbox
-
-KEY = "sandbox-key-4711"
-SMALL: dict[str, Any] = {
-    "incidents": 60,
-    "updates": 300,
-    "actions": 80,
-    "follow_ups": 80,
-    "alerts": 120,
-    "escalations": 60,
-    "users": 20,
-}
-
-MakeTap = Callable[..., Tap]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--workers", type=int, help="the num_workers of every tap whose test sets none")
+    parser.addoption("--workers", type=int, help="num_workers of every tap whose test sets none")
 
 
 @pytest.fixture(params=PROTOCOLS)
 def protocol(request: pytest.FixtureRequest) -> str:
-    """airbyte, singer."""
+    """Run the test once per protocol."""
     name: str = request.param
     return name
 
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
-    """An account of a small company that nothing changes."""
+    """A small account that no test changes."""
     with Sandbox(process=True, key=KEY, **SMALL) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
-    """Starts a sandbox of the test's own: the small company, with the options given."""
+def new_sandbox() -> Iterator[StartSandbox]:
+    """Start a sandbox for this test only: `new_sandbox(**options)`, by default with the small account."""
     running: list[Sandbox] = []
 
     def start(**options: Any) -> Sandbox:
@@ -61,19 +50,19 @@ def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
 
 @pytest.fixture
 def tap_of(protocol: str, tmp_path: Path, request: pytest.FixtureRequest) -> MakeTap:
-    """Makes the program for a sandbox: `tap_of(sandbox, **settings)`."""
+    """Configure the program for a sandbox: `tap_of(sandbox, **settings)`."""
     workers = request.config.getoption("workers")
-    usual = {"num_workers": workers} if workers else {}
+    defaults = {"num_workers": workers} if workers else {}
 
-    def make(sandbox: Sandbox, *, speaks: str = protocol, **config: Any) -> Tap:
-        return Tap(speaks, {"api_key": sandbox.key, "endpoint": sandbox.url, **usual, **config}, tmp_path)
+    def make(sandbox: Sandbox, *, in_protocol: str = protocol, **config: Any) -> Tap:
+        return Tap(in_protocol, {"api_key": sandbox.key, "endpoint": sandbox.url, **defaults, **config}, tmp_path)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def catalog(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    """What discovery finds, in both protocols."""
+    """The discovered streams, in both protocols."""
     config = {"api_key": shared_sandbox.key, "endpoint": shared_sandbox.url}
     taps = {name: Tap(name, config, tmp_path_factory.mktemp(name)) for name in PROTOCOLS}
     return Catalog(taps[AIRBYTE].discover(), taps[SINGER].discover())
@@ -81,7 +70,7 @@ def catalog(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """What the Go tap left: its catalogs, and records that it read from a real account."""
+    """Recorded data: catalogs of the Go tap, and records that it read from a real account."""
     if not REFERENCE.is_dir():
-        pytest.skip("the Go tap's catalogs and records are not beside this repository (../shared/reference)")
+        pytest.skip("the recorded data of the Go tap is missing (../shared/reference/singer-tap)")
     return REFERENCE

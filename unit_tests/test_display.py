@@ -103,7 +103,7 @@ def test_shows_totals_and_active_streams_on_the_last_lines_of_the_terminal(
     client: Client, monkeypatch: pytest.MonkeyPatch, keep_totals: bool
 ) -> None:
     stats = some_stats(client, selected=60)
-    client.pace.answered("/v2/users", LIMITS)
+    client.rate_limiter.answered("/v2/users", LIMITS)
     for number in range(40):
         stats.add(Started(f"one_of_many_{number}"))
     terminal = Terminal(monkeypatch, lines=24)

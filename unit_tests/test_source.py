@@ -1,4 +1,4 @@
-"""SourceIncident as the CDK calls it: catalogs by default, what it refuses, and what it says of each failure."""
+"""SourceIncident as the CDK calls it: the default catalog, rejected input, failures of streams, estimates."""
 
 import logging
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from airbyte_cdk.models import (
 )
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident.cancellation import CancellationToken
 from source_incident.config import connection_specification
 from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
@@ -54,14 +55,14 @@ def state(name: str, blob: dict[str, Any]) -> AirbyteStateMessage:
 
 
 def read(
-    default: Default, wanted: ConfiguredAirbyteCatalog, optional: tuple[str, ...] = (), **settings: Any
+    default: Default, configured: ConfiguredAirbyteCatalog, optional: tuple[str, ...] = (), **settings: Any
 ) -> tuple[list[AirbyteMessage], str | None]:
-    """What a read yields, and what it raises at its end."""
+    """The messages of a read, and the text of the error that it raises at its end."""
     found: list[AirbyteMessage] = []
     with ScriptedServer(default=default) as server:
         config = {**CONFIG, "endpoint": server.url, **settings}
         try:
-            found += SourceIncident(optional).read(LOGGER, config, wanted)
+            found += SourceIncident(optional).read(LOGGER, config, configured)
         except AirbyteTracedException as error:
             return found, error.message
     return found, None
@@ -75,97 +76,101 @@ def errors(messages: list[AirbyteMessage]) -> dict[str, tuple[FailureType | None
     }
 
 
-def refused(wanted: ConfiguredAirbyteCatalog, states: list[AirbyteStateMessage] | None = None, **settings: Any) -> str:
+def rejection(
+    configured: ConfiguredAirbyteCatalog, states: list[AirbyteStateMessage] | None = None, **settings: Any
+) -> str:
+    """The text of the config error that a read raises."""
     with pytest.raises(AirbyteTracedException) as caught:
-        list(SourceIncident().read(LOGGER, {**CONFIG, **settings}, wanted, states))
+        list(SourceIncident().read(LOGGER, {**CONFIG, **settings}, configured, states))
     assert caught.value.failure_type == FailureType.config_error
     message = str(caught.value.message)
     assert "\n" not in message
     return message
 
 
-def test_the_spec_is_that_of_the_settings() -> None:
+def test_the_spec_comes_from_the_settings() -> None:
     spec = SourceIncident().spec(LOGGER)
     assert spec.connectionSpecification == connection_specification()
 
 
-def test_discover_has_every_stream_with_its_schema_and_key() -> None:
+def test_discovers_every_stream_with_its_schema_and_key() -> None:
     found = SourceIncident().discover(LOGGER, CONFIG).streams
     assert len(found) == len(STREAMS)
     for stream in found:
         assert stream.json_schema["properties"].keys() >= {path[0] for path in stream.source_defined_primary_key or []}
 
 
-def test_the_default_catalog_is_what_is_on_by_default_and_incremental_where_it_can_be() -> None:
+def test_the_default_catalog_has_the_streams_that_are_selected_by_default_incremental_where_possible() -> None:
     source = SourceIncident()
     found = source.default_catalog(CONFIG).streams
     names = {item.stream.name for item in found}
     assert {"incidents", "alerts", "severities"} <= names
-    assert not names & source.off_by_default()
-    assert len(names) + len(source.off_by_default()) == len(STREAMS)
+    assert not names & source.deselected_by_default()
+    assert names | source.deselected_by_default() == source.stream_names()
+    assert len(source.stream_names()) == len(STREAMS)
     for item in found:
-        can = SyncMode.incremental in item.stream.supported_sync_modes
-        assert item.sync_mode == (SyncMode.incremental if can else SyncMode.full_refresh)
-        assert (item.stream.name in source.bookmark_keys(CONFIG)) == can
+        supported = SyncMode.incremental in item.stream.supported_sync_modes
+        assert item.sync_mode == (SyncMode.incremental if supported else SyncMode.full_refresh)
+        assert (item.stream.name in source.bookmark_keys(CONFIG)) == supported
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("configured", "problem"),
     [
         (catalog("severity"), "no stream 'severity'"),
         (catalog("severities", "severities"), "twice"),
     ],
 )
-def test_a_catalog_that_cannot_be_read_is_an_error_of_the_config(wanted: ConfiguredAirbyteCatalog, said: str) -> None:
-    assert said in refused(wanted)
+def test_an_invalid_catalog_is_a_config_error(configured: ConfiguredAirbyteCatalog, problem: str) -> None:
+    assert problem in rejection(configured)
 
 
 @pytest.mark.parametrize(
     "blob", [{"updated_at": "yesterday"}, {"updated_at": 5}, {"something": 1}, {"resume": {"after": ""}}, {"modes": []}]
 )
-def test_a_state_that_cannot_be_understood_names_the_stream_and_asks_for_nothing(blob: dict[str, Any]) -> None:
-    message = refused(catalog("incidents", mode=SyncMode.incremental), [state("incidents", blob)])
-    assert message.startswith("state: the state of the stream 'incidents' can't be understood: ")
-    assert "Take it out of the state" in message
+def test_an_invalid_state_is_a_config_error_that_names_the_stream(blob: dict[str, Any]) -> None:
+    message = rejection(catalog("incidents", mode=SyncMode.incremental), [state("incidents", blob)])
+    assert message.startswith("state: the state of the stream 'incidents' is not valid: ")
+    assert "Remove it from the state" in message
 
 
-def test_state_that_is_not_by_stream_is_an_error_of_the_config() -> None:
+def test_a_state_that_is_not_by_stream_is_a_config_error() -> None:
     legacy = AirbyteStateMessage(type=AirbyteStateType.LEGACY, data={"incidents": {}})
-    assert "type STREAM" in refused(catalog("incidents", mode=SyncMode.incremental), [legacy])
+    assert "type STREAM" in rejection(catalog("incidents", mode=SyncMode.incremental), [legacy])
 
 
-def test_a_config_that_cannot_be_used_is_an_error_of_the_config() -> None:
-    assert "api_key" in refused(catalog("severities"), api_key="")
-    assert "num_workers" in refused(catalog("severities"), num_workers=99)
+def test_an_invalid_config_is_a_config_error() -> None:
+    assert "api_key" in rejection(catalog("severities"), api_key="")
+    assert "num_workers" in rejection(catalog("severities"), num_workers=99)
 
 
 @pytest.mark.parametrize(
-    ("given_answer", "kind", "said"),
+    ("scripted", "kind", "problem"),
     [
         (answer({}, 403), FailureType.config_error, "lacks"),
         (answer({}, 404), FailureType.config_error, "not found"),
         (answer({}, 422), FailureType.system_error, "422"),
         (answer({}, 503), FailureType.transient_error, "503"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", FailureType.transient_error, "given up"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", FailureType.transient_error, "gave up"),
         (answer([]), None, "not a JSON object"),
-        (answer({"severities": [1]}), None, "not a record"),
+        (answer({"severities": [1]}), None, "an element that is not an object"),
         (answer({}, 302, {"Location": "https://evil.example"}), None, "redirects"),
     ],
 )
-def test_a_failed_stream_has_one_trace_of_its_kind_and_the_others_finish(
-    given_answer: bytes, kind: FailureType | None, said: str
+def test_a_failed_stream_has_one_trace_with_its_failure_type_and_the_others_finish(
+    scripted: bytes, kind: FailureType | None, problem: str
 ) -> None:
     def default(path: str) -> bytes:
         if path.startswith("/v1/severities"):
-            return given_answer
+            return scripted
         return answer({"incident_types": [{"id": "1"}]})
 
-    # One worker: nothing else has been answered yet when the first stream fails.
+    # One worker: no other stream has an answer yet when the first one fails.
     messages, raised = read(default, catalog("severities", "incident_types"), num_workers=1)
     found = errors(messages)
     assert set(found) == {"severities"}
     failure, message = found["severities"]
-    assert said in message
+    assert problem in message
     assert KEY not in str(messages)
     assert kind in (None, failure)
     assert raised is not None
@@ -174,19 +179,17 @@ def test_a_failed_stream_has_one_trace_of_its_kind_and_the_others_finish(
 
 
 @pytest.mark.parametrize(
-    ("given_answer", "said"), [(answer({}, 401), "does not accept the API key"), (b"", "does not answer")]
+    ("scripted", "problem"), [(answer({}, 401), "does not accept the API key"), (b"", "does not answer")]
 )
-def test_what_is_the_same_for_every_stream_is_said_once(given_answer: bytes, said: str) -> None:
-    messages, raised = read(lambda _: given_answer, catalog("severities", "incident_types"))
+def test_an_error_that_holds_for_every_stream_is_reported_once(scripted: bytes, problem: str) -> None:
+    messages, raised = read(lambda _: scripted, catalog("severities", "incident_types"))
     assert errors(messages) == {}
     assert raised is not None
-    assert said in raised
+    assert problem in raised
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_stream_that_nobody_chose_is_left_out_where_it_may_not_be_read(
-    status: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_leaves_out_an_optional_stream_that_the_key_may_not_read(status: int, caplog: pytest.LogCaptureFixture) -> None:
     def default(path: str) -> bytes:
         if path.startswith("/v1/severities"):
             return answer({}, status)
@@ -206,26 +209,48 @@ def test_a_stream_that_nobody_chose_is_left_out_where_it_may_not_be_read(
     assert not [name for name, _ in statuses if name == "severities"]
 
 
-def test_a_nested_column_that_the_schema_leaves_out_costs_no_request() -> None:
-    asked: list[str] = []
+def test_the_statuses_of_a_failed_stream_surround_its_records() -> None:
+    def default(path: str) -> bytes:
+        if path.startswith("/v2/custom_fields"):
+            return answer({"custom_fields": [{"id": f"f{number}"} for number in range(20)]})
+        if "custom_field_id=f7" in path:
+            return answer({}, 403)
+        return answer({"custom_field_options": [{"id": path[-4:]}], "pagination_meta": {}})
+
+    messages, _ = read(default, catalog("custom_field_options"))
+    found = [
+        message.trace.stream_status.status.value if message.trace and message.trace.stream_status else "RECORD"
+        for message in messages
+        if message.record or (message.trace and message.trace.stream_status)
+    ]
+    assert [item for item in found if item != "RECORD"] in (
+        ["STARTED", "RUNNING", "INCOMPLETE"],
+        ["STARTED", "INCOMPLETE"],
+    )
+    assert (found[0], found[-1]) == ("STARTED", "INCOMPLETE")
+    assert "RECORD" not in found or found[1] == "RUNNING"
+
+
+def test_a_nested_column_that_the_schema_does_not_have_costs_no_request() -> None:
+    requested: list[str] = []
 
     def default(path: str) -> bytes:
-        asked.append(path.split("?")[0])
+        requested.append(path.split("?")[0])
         if path.startswith("/v2/incidents?"):
             return answer({"incidents": [{"id": "i", "mode": "standard"}], "pagination_meta": {}})
         return answer({"incident_updates": [], "incident_attachments": [], "actions": []})
 
-    without = {"properties": {"id": {}, "name": {}}}
-    messages, raised = read(default, catalog("incidents", schema=without))
+    schema = {"properties": {"id": {}, "name": {}}}
+    messages, raised = read(default, catalog("incidents", schema=schema))
     assert raised is None
-    assert set(asked) == {"/v2/incidents"}
+    assert set(requested) == {"/v2/incidents"}
     assert [message.record.data for message in messages if message.record] == [{"id": "i", "mode": "standard"}]
-    asked.clear()
+    requested.clear()
     assert read(default, catalog("incidents", schema={"properties": {"id": {}, "updates": {}}}))[1] is None
-    assert set(asked) == {"/v2/incidents", "/v2/incident_updates"}
+    assert set(requested) == {"/v2/incidents", "/v2/incident_updates"}
 
 
-def test_the_records_of_a_state_are_counted_with_it() -> None:
+def test_a_state_message_has_the_number_of_records_before_it() -> None:
     def default(path: str) -> bytes:
         if "after=" in path:
             return answer({"alerts": [{"id": "3"}], "pagination_meta": {}})
@@ -239,12 +264,12 @@ def test_the_records_of_a_state_are_counted_with_it() -> None:
         if message.state and message.state.sourceStats:
             counts.append((message.state.sourceStats.recordCount, since))
             since = 0
-    assert [told for told, _ in counts] == [seen for _, seen in counts]
-    assert sum(told or 0 for told, _ in counts) == 3
+    assert [reported for reported, _ in counts] == [seen for _, seen in counts]
+    assert sum(reported or 0 for reported, _ in counts) == 3
     assert len(counts) == 2
 
 
-# How far a read is
+# Estimates
 
 
 def estimates(messages: list[AirbyteMessage]) -> list[tuple[str, int | None]]:
@@ -256,14 +281,14 @@ def estimates(messages: list[AirbyteMessage]) -> list[tuple[str, int | None]]:
 
 
 def counted(path: str) -> bytes:
-    """Lists of one record that tell a total, in pages of which the first has another one after it."""
+    """Lists of two pages, with one record each and the total."""
     name = path.partition("?")[0].rpartition("/")[2]
     after = None if "after=" in path else "p2"
     record = {"id": f"{name}-{after}", "incident_id": "i1", "created_at": "2026-01-02T00:00:00Z"}
     return answer({name: [record], "pagination_meta": {"after": after, "total_record_count": 2}})
 
 
-def test_a_total_that_the_api_tells_is_estimated_once_after_the_streams_start() -> None:
+def test_estimates_a_total_of_the_api_once_after_the_stream_has_started() -> None:
     messages, _ = read(counted, catalog("workflow_runs"))
     assert estimates(messages) == [("workflow_runs", 2)]
     kinds = [
@@ -275,7 +300,7 @@ def test_a_total_that_the_api_tells_is_estimated_once_after_the_streams_start() 
 
 
 @pytest.mark.parametrize(
-    ("stream", "blob", "told"),
+    ("stream", "blob", "expected"),
     [
         ("workflow_runs", {"created_at": "2026-01-01T00:00:00Z"}, [("workflow_runs", 2)]),
         ("workflow_runs", {"resume": {"after": "p2", "began": "2026-01-01T00:00:00Z"}}, []),
@@ -283,21 +308,22 @@ def test_a_total_that_the_api_tells_is_estimated_once_after_the_streams_start() 
         ("incident_updates", {}, [("incident_updates", 2)]),
     ],
 )
-def test_a_total_that_has_more_than_is_read_is_no_estimate(
-    stream: str, blob: dict[str, Any], told: list[tuple[str, int]]
+def test_does_not_estimate_a_total_of_more_records_than_are_read(
+    stream: str, blob: dict[str, Any], expected: list[tuple[str, int]]
 ) -> None:
     with ScriptedServer(default=counted) as server:
-        wanted = catalog(stream, mode=SyncMode.incremental)
+        configured = catalog(stream, mode=SyncMode.incremental)
         config = {**CONFIG, "endpoint": server.url}
-        assert estimates(list(SourceIncident().read(LOGGER, config, wanted, [state(stream, blob)]))) == told
+        assert estimates(list(SourceIncident().read(LOGGER, config, configured, [state(stream, blob)]))) == expected
 
 
-def test_a_stop_before_the_sync_began_ends_it() -> None:
+def test_cancellation_before_the_sync_starts_ends_it() -> None:
+    token = CancellationToken()
     with ScriptedServer() as server:
-        source = SourceIncident()
+        source = SourceIncident(cancellation=token)
         settings = {"api_key": "k" * 20, "endpoint": server.url}
         messages = source.read(logging.getLogger("airbyte"), settings, catalog("severities"), [])
-        source.stop()
+        token.cancel()
         with pytest.raises(Interrupted):
             list(messages)
         assert server.lines() == []

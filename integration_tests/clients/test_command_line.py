@@ -1,4 +1,4 @@
-"""Every command in docs/cli.md does what the page says, in the order in which it has them."""
+"""The commands in docs/cli.md work, in the order of the page."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from integration_tests.conftest import KEY
+from integration_tests.support.sandboxes import KEY, StartSandbox
 from integration_tests.support.tap import ROOT, SECONDS, clean_environment
 from integration_tests.support.terminal import Terminal
-from sandbox import Sandbox
 from source_incident import cli
 
 pytestmark = pytest.mark.clients
@@ -24,7 +22,7 @@ EXAMPLES = re.findall(r"^\$ (.*)$", PAGE, re.MULTILINE)
 COMPLETIONS = re.findall(r"`(tap-incident --print-completion \w+ > [^`]*)`", PAGE)
 
 
-def test_the_examples_run_one_after_the_other(new_sandbox: Callable[..., Sandbox], tmp_path: Path) -> None:
+def test_the_examples_work_one_after_the_other(new_sandbox: StartSandbox, tmp_path: Path) -> None:
     sandbox = new_sandbox(incidents=10, updates=20, actions=10, follow_ups=10, alerts=20, escalations=10)
     programs = f"{Path(sys.executable).parent}:{ROOT / '.venv-singer' / 'bin'}"
     environment = {
@@ -33,7 +31,7 @@ def test_the_examples_run_one_after_the_other(new_sandbox: Callable[..., Sandbox
         "HOME": str(tmp_path),
         "INCIDENT_ENDPOINT": sandbox.url,
     }
-    first, *others = EXAMPLES
+    first, *later = EXAMPLES
     terminal = Terminal(*first.split(), directory=tmp_path, **environment)
     try:
         terminal.until("it is not shown")
@@ -43,8 +41,8 @@ def test_the_examples_run_one_after_the_other(new_sandbox: Callable[..., Sandbox
         terminal.kill()
     for directory in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
         (tmp_path / directory).mkdir(parents=True)
-    for line in (*others, *COMPLETIONS):
-        done = subprocess.run(
+    for line in (*later, *COMPLETIONS):
+        process = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
             cwd=tmp_path,
             env=environment,
@@ -52,8 +50,8 @@ def test_the_examples_run_one_after_the_other(new_sandbox: Callable[..., Sandbox
             text=True,
             timeout=SECONDS,
         )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-    assert len(others) == len(cli.EXAMPLES) - 1
+        assert process.returncode == 0, f"{line}: {process.stderr}"
+    assert len(later) == len(cli.EXAMPLES) - 1
     assert len(COMPLETIONS) == len(cli.SHELLS)
     assert len(json.loads((tmp_path / "catalog.json").read_text())["streams"]) > 70
     assert "alerts" in json.loads((tmp_path / "state.json").read_text())["bookmarks"]

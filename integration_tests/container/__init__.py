@@ -1,1 +1,1 @@
-"""The image, driven from outside as the Airbyte platform and a shell drive it."""
+"""Tests of the container image."""

@@ -1,8 +1,8 @@
-"""Runs the Airflow example, in Airflow's environment: `python run_airflow.py DAGS_FOLDER TOLD`.
+"""Run the Airflow example in Airflow's environment: `python run_airflow.py DAGS_FOLDER RESULTS`.
 
-It runs the DAG three times: for the list of streams alone, and twice for two streams, with the parameters
-that stdin has as a JSON object. What each run came to goes to the file TOLD, a line of JSON a run: its
-state, that of each task instance, and Airflow's variables after it.
+The DAG runs three times: once for the list of streams only, and twice with the parameters that stdin has as a JSON
+object. The file RESULTS gets one line of JSON per run: the state of the run, the state of each task instance, and
+Airflow's variables after the run.
 """
 
 import json
@@ -26,10 +26,10 @@ runs = [
     lambda: dag.test(run_conf=conf),
     lambda: dag.test(run_conf=conf),
 ]
-with Path(sys.argv[2]).open("w", encoding="utf-8") as told:
+with Path(sys.argv[2]).open("w", encoding="utf-8") as results:
     for run in runs:
-        ran = run()
+        dag_run = run()
         with create_session() as session:
             variables = {variable.key: variable.get_val() for variable in session.query(Variable)}
-        tasks = sorted((task.task_id, task.map_index, task.state) for task in ran.get_task_instances())
-        told.write(json.dumps({"state": ran.state, "tasks": tasks, "variables": variables}) + "\n")
+        tasks = sorted((task.task_id, task.map_index, task.state) for task in dag_run.get_task_instances())
+        results.write(json.dumps({"state": dag_run.state, "tasks": tasks, "variables": variables}) + "\n")

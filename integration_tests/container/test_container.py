@@ -1,4 +1,4 @@
-"""What the Airbyte platform and a Singer user do with the image."""
+"""The image as the Airbyte platform and a Singer user run it."""
 
 import json
 from collections import Counter
@@ -10,21 +10,20 @@ import duckdb
 import pytest
 import yaml
 from airbyte_cdk.models import AirbyteMessageSerializer
-from airbyte_cdk.sources.utils.casing import camel_to_snake
 from docker.models.images import Image
 from jsonschema import Draft7Validator
 
-from integration_tests.container.conftest import KEY, ROOT, SHELL, Connector
-from source_incident.streams import STREAMS
+from integration_tests.container.connector import DEFAULT_STREAMS, SHELL, Connector
+from integration_tests.support.account import declarations
+from integration_tests.support.sandboxes import KEY
+from integration_tests.support.tap import ROOT
 
 pytestmark = pytest.mark.container
 
-ALL_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS}
-DEFAULT_STREAMS = {camel_to_snake(stream.__name__) for stream in STREAMS if stream.selected_by_default}
-MOST_MEGABYTES = 260
+MAX_MEGABYTES = 260
 
 
-def test_the_image_says_what_it_is(image: Image) -> None:
+def test_the_image_has_labels_an_entrypoint_and_a_user(image: Image) -> None:
     metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
     assert image.labels["io.airbyte.name"] == metadata["dockerRepository"]
     assert image.labels["io.airbyte.version"] == metadata["dockerImageTag"]
@@ -33,73 +32,73 @@ def test_the_image_says_what_it_is(image: Image) -> None:
     assert config["User"] == "1000:1000"
 
 
-def test_the_image_is_small_and_has_nothing_to_build_with(image: Image, connector: Connector) -> None:
-    assert image.attrs["Size"] < MOST_MEGABYTES * 1_000_000
+def test_the_image_is_small_and_has_no_build_tools(image: Image, connector: Connector) -> None:
+    assert image.attrs["Size"] < MAX_MEGABYTES * 1_000_000
     tools = "for tool in pip pip3 gcc cc g++ make uv; do command -v $tool; done; "
     modules = "python -c 'import pip' || python -c 'import ensurepip' || /usr/bin/env python3 -m pip"
-    found = connector.run(tools + modules, entrypoint=SHELL)
-    assert found.lines == []
-    assert "No module named 'pip'" in found.errors
-    assert "No module named 'ensurepip'" in found.errors
+    result = connector.run(tools + modules, entrypoint=SHELL)
+    assert result.lines == []
+    assert "No module named 'pip'" in result.errors
+    assert "No module named 'ensurepip'" in result.errors
 
 
 def test_spec_needs_no_network(connector: Connector) -> None:
-    ended = connector.run("spec")
-    assert ended.code == 0, ended.errors
-    [message] = ended.messages("SPEC")
+    result = connector.run("spec")
+    assert result.code == 0, result.errors
+    [message] = result.messages("SPEC")
     schema = message["spec"]["connectionSpecification"]
     Draft7Validator.check_schema(schema)
     assert schema["properties"]["api_key"]["airbyte_secret"] is True
 
 
-def test_the_platforms_entrypoint_starts_it(connector: Connector) -> None:
-    """The platform starts a connector with a shell: eval "$AIRBYTE_ENTRYPOINT spec"."""
-    ended = connector.run('eval "$AIRBYTE_ENTRYPOINT spec"', entrypoint=SHELL)
-    assert ended.code == 0, ended.errors
-    assert len(ended.messages("SPEC")) == 1
+def test_starts_with_the_entrypoint_of_the_platform(connector: Connector) -> None:
+    """The platform runs `eval "$AIRBYTE_ENTRYPOINT spec"` in a shell."""
+    result = connector.run('eval "$AIRBYTE_ENTRYPOINT spec"', entrypoint=SHELL)
+    assert result.code == 0, result.errors
+    assert len(result.messages("SPEC")) == 1
 
 
 def test_discover_needs_no_network(connector: Connector, config: str) -> None:
-    ended = connector.run("discover", "--config", config)
-    assert ended.code == 0, ended.errors
-    [message] = ended.messages("CATALOG")
+    result = connector.run("discover", "--config", config)
+    assert result.code == 0, result.errors
+    [message] = result.messages("CATALOG")
     names = {stream["name"] for stream in message["catalog"]["streams"]}
-    assert names == ALL_STREAMS
+    assert names == declarations().keys()
 
 
 def test_check_succeeds_with_the_right_key(connector: Connector, config: str) -> None:
-    ended = connector.run("check", "--config", config, network="host")
-    [message] = ended.messages("CONNECTION_STATUS")
-    assert message["connectionStatus"]["status"] == "SUCCEEDED", ended.lines
+    result = connector.run("check", "--config", config, network="host")
+    [message] = result.messages("CONNECTION_STATUS")
+    assert message["connectionStatus"]["status"] == "SUCCEEDED", result.lines
 
 
-def test_check_tells_of_a_wrong_key(connector: Connector, sandbox: str, write: Callable[[str, Any], str]) -> None:
+def test_check_rejects_a_wrong_key(connector: Connector, sandbox: str, write: Callable[[str, Any], str]) -> None:
     config = write("config.json", {"api_key": KEY + "-wrong", "endpoint": sandbox})
-    ended = connector.run("check", "--config", config, network="host")
-    [message] = ended.messages("CONNECTION_STATUS")
+    result = connector.run("check", "--config", config, network="host")
+    [message] = result.messages("CONNECTION_STATUS")
     assert message["connectionStatus"]["status"] == "FAILED"
     assert "key" in message["connectionStatus"]["message"]
-    assert KEY not in "\n".join(ended.lines) + ended.errors
+    assert KEY not in "\n".join(result.lines) + result.errors
 
 
 def test_read_without_a_catalog_reads_every_default_stream(connector: Connector, config: str) -> None:
-    ended = connector.run("read", "--config", config, network="host")
-    assert ended.code == 0, ended.lines[-5:]
-    for line in ended.lines:
+    result = connector.run("read", "--config", config, network="host")
+    assert result.code == 0, result.lines[-5:]
+    for line in result.lines:
         AirbyteMessageSerializer.load(json.loads(line))
-    records = Counter(message["record"]["stream"] for message in ended.messages("RECORD"))
+    records = Counter(message["record"]["stream"] for message in result.messages("RECORD"))
     assert set(records) <= DEFAULT_STREAMS
     assert records["incidents"] > 0
     statuses = [
         message["trace"]["stream_status"]
-        for message in ended.messages("TRACE")
+        for message in result.messages("TRACE")
         if message["trace"]["type"] == "STREAM_STATUS"
     ]
     complete = {status["stream_descriptor"]["name"] for status in statuses if status["status"] == "COMPLETE"}
     assert complete == DEFAULT_STREAMS
 
 
-def test_read_with_a_catalog_and_a_state_reads_what_they_say(
+def test_read_with_a_catalog_and_a_state_continues_the_stream(
     connector: Connector, config: str, write: Callable[[str, Any], str]
 ) -> None:
     discovered = connector.run("discover", "--config", config).messages("CATALOG")[0]["catalog"]

@@ -1,4 +1,4 @@
-"""The commands of the documents that start a container."""
+"""The commands in the documents that start a container."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from docker.models.images import Image
 
-from integration_tests.container.conftest import KEY, SECONDS
 from integration_tests.docs.commands import IN_A_CONTAINER, Command, commands
+from integration_tests.support.sandboxes import KEY
+from integration_tests.support.tap import SECONDS
 
 pytestmark = pytest.mark.container
 
@@ -20,10 +21,8 @@ COMMANDS = [command for command in commands() if command.like(IN_A_CONTAINER)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.document}:{command.line}")
-def test_a_command_that_starts_a_container_does_what_it_says(
-    command: Command, image: Image, sandbox: str, tmp_path: Path
-) -> None:
-    """The same command, on the host's network: that is where the sandbox is."""
+def test_a_documented_container_command_works(command: Command, image: Image, sandbox: str, tmp_path: Path) -> None:
+    """The command runs with the host's network, where the sandbox listens."""
     client = shutil.which("docker")
     if client is None:
         pytest.fail("the docker command is needed")
@@ -31,7 +30,7 @@ def test_a_command_that_starts_a_container_does_what_it_says(
     config.write_text(json.dumps({"api_key": KEY, "endpoint": sandbox}))
     config.chmod(0o644)
     tmp_path.chmod(0o755)
-    ran = subprocess.run(
+    process = subprocess.run(
         ["bash", "-c", f'docker() {{ "{client}" "$1" --network host "${{@:2}}"; }}; {command.text}'],
         cwd=tmp_path,
         env={**os.environ, "INCIDENT_API_KEY": KEY},
@@ -39,10 +38,10 @@ def test_a_command_that_starts_a_container_does_what_it_says(
         text=True,
         timeout=SECONDS,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert process.returncode == 0, process.stderr
     if "--config ENV" in command.text:
-        assert json.loads(ran.stdout)["streams"]
+        assert json.loads(process.stdout)["streams"]
     else:
-        wanted = {"spec": "SPEC", "check": "CONNECTION_STATUS", "discover": "CATALOG", "read": "RECORD"}
-        [said] = [kind for word, kind in wanted.items() if word in command.text.split()]
-        assert said in {json.loads(line)["type"] for line in ran.stdout.splitlines()}
+        message_types = {"spec": "SPEC", "check": "CONNECTION_STATUS", "discover": "CATALOG", "read": "RECORD"}
+        [expected] = [kind for word, kind in message_types.items() if word in command.text.split()]
+        assert expected in {json.loads(line)["type"] for line in process.stdout.splitlines()}

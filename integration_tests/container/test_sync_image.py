@@ -1,4 +1,4 @@
-"""The image with a target beside the tap, as Kubernetes and Airflow start it after the examples."""
+"""The image with a tap and a target, as the examples for Kubernetes and Airflow start it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import pytest
 import yaml
 from docker.models.images import Image
 
-from integration_tests.container.conftest import KEY, ROOT, SECONDS
-from integration_tests.container.test_container import DEFAULT_STREAMS
+from integration_tests.container.connector import DEFAULT_STREAMS
+from integration_tests.support.sandboxes import KEY
+from integration_tests.support.tap import ROOT, SECONDS
 from sandbox import Sandbox
 
 pytestmark = pytest.mark.container
@@ -35,7 +36,7 @@ def account() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def cron_job() -> dict[str, Any]:
-    """The one of the example for Kubernetes."""
+    """The CronJob of the example for Kubernetes."""
     documents = yaml.safe_load_all((EXAMPLES / "kubernetes.yaml").read_text())
     job: dict[str, Any] = {document["kind"]: document for document in documents}["CronJob"]
     return job
@@ -43,14 +44,14 @@ def cron_job() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pod(cron_job: dict[str, Any]) -> dict[str, Any]:
-    """What the example's job starts."""
+    """The pod that the CronJob starts."""
     spec: dict[str, Any] = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return spec
 
 
 @pytest.fixture(scope="module")
 def sync_image(engine: docker.DockerClient, image: Image, pod: dict[str, Any]) -> str:
-    """The image of examples/Dockerfile.sync, by the name that the job pulls."""
+    """The image of examples/Dockerfile.sync, with the name that the CronJob pulls."""
     name: str = pod["containers"][0]["image"]
     engine.images.build(path=str(ROOT), dockerfile="examples/Dockerfile.sync", tag=name, network_mode="host", rm=True)
     return name
@@ -58,20 +59,20 @@ def sync_image(engine: docker.DockerClient, image: Image, pod: dict[str, Any]) -
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A directory that the container's user may write to."""
+    """A directory that is writable for the container's user."""
     directory = tmp_path / "data"
     directory.mkdir()
     directory.chmod(0o777)
     return directory
 
 
-def rows(database: Path, table: str) -> int:
+def count_rows(database: Path, table: str) -> int:
     with duckdb.connect(str(database), read_only=True) as tables:
         [(count,)] = tables.sql(f"select count(*) from {table}").fetchall()  # noqa: S608
         return int(count)
 
 
-def test_the_cron_job_of_kubernetes_resumes_from_its_volume(
+def test_the_kubernetes_cron_job_resumes_from_its_volume(
     engine: docker.DockerClient, sync_image: str, pod: dict[str, Any], account: Sandbox, data: Path, tmp_path: Path
 ) -> None:
     [container] = pod["containers"]
@@ -82,8 +83,8 @@ def test_the_cron_job_of_kubernetes_resumes_from_its_volume(
     config.mkdir()
     for name, text in settings.items():
         (config / name).write_text(text)
-    places = {"data": str(data), "config": str(config)}
-    mounts = [mount for mount in container["volumeMounts"] if mount["name"] in places]
+    volumes = {"data": str(data), "config": str(config)}
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] in volumes]
 
     def run() -> None:
         engine.containers.run(
@@ -97,26 +98,26 @@ def test_the_cron_job_of_kubernetes_resumes_from_its_volume(
             security_opt=[] if restrictions["allowPrivilegeEscalation"] else ["no-new-privileges"],
             mem_limit=container["resources"]["limits"]["memory"].replace("i", "").lower(),
             tmpfs={mount["mountPath"]: "" for mount in container["volumeMounts"] if mount["name"] == "tmp"},
-            volumes=[f"{places[mount['name']]}:{mount['mountPath']}" for mount in mounts],
+            volumes=[f"{volumes[mount['name']]}:{mount['mountPath']}" for mount in mounts],
             remove=True,
         )
 
     run()
     pages = account.requests()["counts"]["GET /v2/alerts"]
     assert pages > 1
-    assert rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
-    assert rows(data / "incident.duckdb", "severities") > 0
+    assert count_rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
+    assert count_rows(data / "incident.duckdb", "severities") > 0
     run()
     assert account.requests()["counts"]["GET /v2/alerts"] == pages + 1
-    assert rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
+    assert count_rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
 
 
-def test_airflow_maps_a_task_over_each_stream_and_resumes_it(
+def test_airflow_runs_a_task_per_stream_and_resumes_it(
     sync_image: str, account: Sandbox, data: Path, tmp_path: Path
 ) -> None:
-    """A real Airflow parses the DAG, asks the container for the streams, and syncs two of them twice."""
+    """Airflow parses the DAG, discovers the streams in a container, and syncs two of them twice."""
     if not AIRFLOW.exists():
-        pytest.skip("Airflow is not there: make .venv-examples/.made")
+        pytest.skip("Airflow is not installed (make .venv-examples/.made installs it)")
     target = {"default_target_schema": "main", "add_metadata_columns": True, "path": "/data/incident.duckdb"}
     connection = {
         "conn_type": "generic",
@@ -131,9 +132,9 @@ def test_airflow_maps_a_task_over_each_stream_and_resumes_it(
         "volumes": [f"{data}:/data"],
         "target": 'target-duckdb --config <(printf %s "$TARGET_CONFIG")',
     }
-    told = tmp_path / "told"
-    ran = subprocess.run(
-        [AIRFLOW, Path(__file__).with_name("run_airflow.py"), EXAMPLES / "airflow", told],
+    results = tmp_path / "results"
+    process = subprocess.run(
+        [AIRFLOW, Path(__file__).with_name("run_airflow.py"), EXAMPLES / "airflow", results],
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
@@ -148,17 +149,17 @@ def test_airflow_maps_a_task_over_each_stream_and_resumes_it(
         timeout=2 * SECONDS,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    planned, *synced = (json.loads(line) for line in told.read_text().splitlines())
+    assert process.returncode == 0, process.stderr[-3000:]
+    planned, *synced = (json.loads(line) for line in results.read_text().splitlines())
     assert len(planned["tasks"]) == 1 + len(DEFAULT_STREAMS)
     assert planned["variables"] == {}
     for run in synced:
         assert run["state"] == "success"
         assert run["tasks"] == [["streams", -1, "success"], ["sync", 0, "success"], ["sync", 1, "success"]]
-        kept = json.loads(run["variables"]["incident_state_alerts"])
-        assert kept["bookmarks"]["alerts"]["replication_key_value"]
-    assert rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
-    output = ran.stdout + ran.stderr
+        state = json.loads(run["variables"]["incident_state_alerts"])
+        assert state["bookmarks"]["alerts"]["replication_key_value"]
+    assert count_rows(data / "incident.duckdb", "alerts") == SIZES["alerts"]
+    output = process.stdout + process.stderr
     first, second = re.findall(r"^INFO alerts: (\d+) records", output, re.MULTILINE)
     assert int(first) == SIZES["alerts"] > int(second)
     assert KEY not in output

@@ -1,1 +1,1 @@
-"""The program against every fault that the sandbox knows, from outside; docs/reliability.md is made of it."""
+"""The program against every fault of the sandbox. These tests generate the tables of docs/reliability.md."""

@@ -1,64 +1,63 @@
-"""The faults' runs, begun side by side, and the table of docs/reliability.md that they make."""
+"""Fixtures that run the syncs with faults and report the results to docs/reliability.md."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from integration_tests.faults import table
-from integration_tests.faults.cases import Case
+from integration_tests.faults import report
 from integration_tests.faults.runs import Listener, Runs
-from integration_tests.support.tap import PROTOCOLS, Catalog
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.faults import Case
+from integration_tests.support.tap import PROTOCOLS
 
-WRITES = os.environ.get("RELIABILITY") == "write"
-
-Reliability = Callable[[str, str], None]
-_found: list[table.Row] = []
+WRITE = os.environ.get("RELIABILITY") == "write"
+_rows: list[report.Row] = []
 
 
 @pytest.fixture(scope="session")
-def other() -> Iterator[Listener]:
-    """A server on another address, where nobody is to come."""
+def other_host() -> Iterator[Listener]:
+    """A server at another address, to which no request may go."""
     with Listener() as listener:
         yield listener
 
 
 @pytest.fixture(scope="session")
 def runs(
-    request: pytest.FixtureRequest, catalog: Catalog, other: Listener, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, catalog: Catalog, other_host: Listener, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runs]:
-    """The runs of all cases that were selected."""
-    made = Runs(catalog, tmp_path_factory.mktemp("faults"), other)
-    chosen: dict[str, dict[Case, None]] = {"passing": {}, "staying": {}}
+    """The runs of all selected cases, started in parallel."""
+    runs = Runs(catalog, tmp_path_factory.mktemp("faults"), other_host)
+    selected: dict[str, dict[Case, None]] = {"single": {}, "persistent": {}}
     for item in request.session.items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        for how in chosen:
-            if isinstance(case := parameters.get(how), Case):
-                chosen[how][case] = None
+        for duration, cases in selected.items():
+            if isinstance(case := parameters.get(duration), Case):
+                cases[case] = None
     for protocol in PROTOCOLS:
-        made.start_passing(protocol, chosen["passing"])
-    made.start_staying(chosen["staying"])
-    yield made
-    made.close()
+        runs.start_single(protocol, selected["single"])
+    runs.start_persistent(selected["persistent"])
+    yield runs
+    runs.close()
 
 
 @pytest.fixture
-def reliability(request: pytest.FixtureRequest) -> Reliability:
-    """Says what happened at a fault: `make reliability` writes it down, any other run sees that it is written so."""
+def reliability(request: pytest.FixtureRequest) -> report.Report:
+    """Report the result of a fault. `make reliability` writes it, every other run compares it with the document."""
 
-    def say(fault: str, happened: str) -> None:
-        row = table.Row(fault, happened, request.node.name, inspect.getdoc(request.function) or "")
-        if WRITES:
-            _found.append(row)
+    def add(fault: str, result: str) -> None:
+        row = report.Row(fault, result, request.node.name, inspect.getdoc(request.function) or "")
+        if WRITE:
+            _rows.append(row)
         else:
-            assert str(row) in table.rows(), f"docs/reliability.md does not say so (make reliability):\n{row}"
+            assert str(row) in report.rows(), f"docs/reliability.md lacks this row, run make reliability:\n{row}"
 
-    return say
+    return add
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if WRITES and not session.testsfailed:
-        table.write(_found)
+    if WRITE and not session.testsfailed:
+        report.write(_rows)

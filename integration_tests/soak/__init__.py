@@ -1,1 +1,1 @@
-"""Long runs: what the tests do for some seeds, for hundreds of them."""
+"""Soak runs: random kills and faults for a number of seeds. The tests here run a few seeds."""

@@ -1,1 +1,1 @@
-"""Every stream, through the program."""
+"""Tests of every stream."""

@@ -1,13 +1,14 @@
-"""What a sync of the sandbox's account has to come to."""
+"""The records that a sync of a sandbox's account has to emit."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
+import requests
 
 from sandbox import Sandbox
 from source_incident.streams import STREAMS
@@ -17,15 +18,24 @@ from tools.schemas import stream_name
 
 Record = dict[str, Any]
 DEFAULT_MODES = ("standard", "retrospective")
-# They are of the mode that their incident is of.
-OF_MODES = ("actions", "follow_ups")
+# Records of these streams have the mode of their incident.
+WITH_MODES = ("actions", "follow_ups")
 NESTED = {"attachments": "incident_attachments", "updates": "incident_updates", "actions": "actions"}
-# A list that the sandbox calls otherwise.
-LISTS = {"status_page_response_incidents": "status_page_incident_response_incidents"}
+# The sandbox has another name for this list.
+SANDBOX_NAMES = {"status_page_response_incidents": "status_page_incident_response_incidents"}
+# Streams whose endpoint answers with no list of records: path of a request, and the parent.
+OBJECTS = {
+    "incident_participants": ("/v2/incident_participants?incident_id={}", "incidents"),
+    "postmortem_document_contents": ("/v1/postmortem_documents/{}/content", "postmortem_documents"),
+    "status_page_structures": ("/v2/status_page_structures/{}", "status_pages"),
+    "user_paging_providers": ("/v2/users/{}/paging_provider", "users"),
+}
+# Its records depend on the moment of the sync; streams/test_schedule_window.py tests it.
+WINDOW_STREAM = "schedule_entries"
 
 
 class Account:
-    """What the sandbox holds at one moment, as far as it was asked for."""
+    """A snapshot of the account. Each list is taken when it is first needed."""
 
     def __init__(self, sandbox: Sandbox, modes: tuple[str, ...] = DEFAULT_MODES) -> None:
         self._sandbox = sandbox
@@ -33,20 +43,22 @@ class Account:
         self._lists: dict[str, list[Record]] = {}
 
     def of(self, streams: Iterable[str]) -> dict[str, list[Record]]:
+        """Return the records of some list streams."""
         return {name: self.stream(name) for name in streams}
 
     def stream(self, name: str) -> list[Record]:
+        """Return the records of a stream whose endpoint answers with a list."""
         declared = declarations()[name]
         if declared.records_key is None:
-            raise ValueError(f"{name} is no list")
+            raise ValueError(f"{name} has no list of records")
         records = orjson.loads(orjson.dumps(self._list(name)))
         if name == "incidents":
             records = [record for record in records if record.get("mode") in self._modes]
             self._nest(records)
-        elif name in OF_MODES or Incidents in _above(declared):
-            records = self._of_modes(records)
+        elif name in WITH_MODES or Incidents in _ancestors(declared):
+            records = self._filter_by_mode(records)
         elif name == "schedules":
-            # The API gives these in pages of 25 and fewer only.
+            # The API returns this field only in pages of 25 or fewer.
             for record in records:
                 record.pop("next_shifts", None)
         for path in declared.credentials:
@@ -54,48 +66,93 @@ class Account:
                 _remove(record, path.split("."))
         return records
 
+    def expected(self, name: str) -> list[Record]:
+        """Return the records that a stream has to emit, for every stream except `schedule_entries`."""
+        if name == "ip_allowlists":
+            return [get(self._sandbox, "/v1/ip_allowlists")["ip_allowlist"]]
+        if name in OBJECTS:
+            path, parent = OBJECTS[name]
+            key = declarations()[name].parent_key
+            return [
+                {**record, key: parent_record["id"]}
+                for parent_record in self.stream(parent)
+                for record in _records_in(get(self._sandbox, path.format(parent_record["id"])))
+            ]
+        records = self.stream(name)
+        if name == "incident_participant_workloads":
+            incident = records[0]["incident_id"]
+            body = get(self._sandbox, f"/v2/incident_participant_workloads?incident_id={incident}")
+            return [{**record, "user_id": record["user"]["id"], **body["metadata"]} for record in records]
+        if name == "pay_config_weekly_rules":
+            positions = Counter[str]()
+            for record in records:
+                record["position"] = positions[record["pay_config_id"]]
+                positions[record["pay_config_id"]] += 1
+        return records
+
     def _list(self, name: str) -> list[Record]:
         if name not in self._lists:
-            held = self._sandbox.snapshot(LISTS.get(name, name))
+            snapshot = self._sandbox.snapshot(SANDBOX_NAMES.get(name, name))
             declared = declarations()[name]
-            records = held["records"]
+            records = snapshot["records"]
             if issubclass(declared, ChildStream):
-                self._join(declared, records, held.get("parents", [{}] * len(records)))
+                self._add_parent_keys(declared, records, snapshot.get("parents", [{}] * len(records)))
             self._lists[name] = records
         return self._lists[name]
 
-    def _join(self, declared: type[ChildStream], records: list[Record], parents: list[dict[str, str]]) -> None:
-        """Gives the records the ids that join them to what they are below."""
+    def _add_parent_keys(
+        self, declared: type[ChildStream], records: list[Record], parents: list[dict[str, str]]
+    ) -> None:
+        """Add the ids of the parent and the grandparent to the records of a child stream."""
         keys = re.findall(r"{(\w+)}", declared.endpoint) or [declared.parent_key]
         for record, ids in zip(records, parents, strict=True):
             for key, id_ in zip(keys, ids.values(), strict=True):
                 record.setdefault(key, id_)
         if issubclass(declared.parent, ChildStream):
             key = declared.parent.parent_key
-            above = {record["id"]: record[key] for record in self._list(stream_name(declared.parent))}
+            grandparents = {record["id"]: record[key] for record in self._list(stream_name(declared.parent))}
             for record in records:
-                record.setdefault(key, above[record[declared.parent_key]])
+                record.setdefault(key, grandparents[record[declared.parent_key]])
 
-    def _of_modes(self, records: list[Record]) -> list[Record]:
+    def _filter_by_mode(self, records: list[Record]) -> list[Record]:
         mode_of = {incident["id"]: incident.get("mode") for incident in self._list("incidents")}
         return [record for record in records if mode_of.get(record["incident_id"]) in self._modes]
 
     def _nest(self, incidents: list[Record]) -> None:
         for column, name in NESTED.items():
-            rows: dict[str, list[Record]] = defaultdict(list)
-            for row in self._list(name):
-                rows[row["incident_id"]].append(row)
+            by_incident: dict[str, list[Record]] = defaultdict(list)
+            for record in self._list(name):
+                by_incident[record["incident_id"]].append(record)
             for incident in incidents:
-                incident[column] = rows.get(incident["id"]) or None
+                incident[column] = by_incident.get(incident["id"]) or None
 
 
 def declarations() -> dict[str, Any]:
-    """The streams' declarations by name."""
+    """Return the stream classes by name."""
     return {stream_name(stream): stream for stream in STREAMS}
 
 
-def _above(stream: type[IncidentStream]) -> Iterator[type[IncidentStream]]:
-    """What a stream hangs below, the nearest first."""
+def get(sandbox: Sandbox, path: str) -> Any:
+    """Request a path of the sandbox's API and return the body."""
+    response = requests.get(sandbox.url + path, headers={"Authorization": f"Bearer {sandbox.key}"}, timeout=30)
+    assert response.status_code == 200
+    return response.json()
+
+
+def _records_in(body: dict[str, Any]) -> list[Record]:
+    """Return the records in a body: the body itself, or the records of its two lists."""
+    lists = body.get("incident_participants")
+    if lists is None:
+        return [body]
+    return [
+        {**record, "involvement": involvement, "user_id": record["user"]["id"]}
+        for involvement in ("active", "passive")
+        for record in lists[involvement]
+    ]
+
+
+def _ancestors(stream: type[IncidentStream]) -> Iterator[type[IncidentStream]]:
+    """Yield the parent of a stream, the parent's parent, and so on."""
     while issubclass(stream, ChildStream):
         stream = stream.parent
         yield stream

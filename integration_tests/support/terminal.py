@@ -1,4 +1,4 @@
-"""A program at a terminal of its own."""
+"""Run a program at a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from integration_tests.support.tap import SECONDS, clean_environment
 
-# Gives a program a terminal of its own, and passes on what is typed and shown. Where the tests run in the background,
-# SIGINT is ignored, and would be in the program.
+# Runs a program at a new pseudo-terminal and forwards its input and output. SIGINT gets its default handler because
+# processes started in the background inherit an ignored SIGINT.
 SPAWN = (
     "import os, pty, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -20,7 +20,7 @@ SPAWN = (
 
 
 class Terminal:
-    """A program at a terminal: what it shows, and what is typed."""
+    """A program at a pseudo-terminal. `shown` is everything that it printed."""
 
     def __init__(self, *command: str, directory: Path, **environment: str) -> None:
         self.shown = ""
@@ -38,10 +38,10 @@ class Terminal:
         self._selector.register(self._out, selectors.EVENT_READ)
 
     def until(self, text: str) -> None:
-        """Waits until it has shown a text, after the one that was waited for last."""
+        """Wait until the program prints a text, after the previous text that was waited for."""
         deadline = time.monotonic() + SECONDS
         while (found := self.shown.find(text, self._seen)) < 0:
-            assert self._read(deadline), f"it ended without {text!r}: {self.shown}"
+            assert self._read(deadline), f"the program ended without printing {text!r}: {self.shown}"
         self._seen = found + len(text)
 
     def type(self, text: str) -> None:
@@ -50,7 +50,7 @@ class Terminal:
         self._process.stdin.flush()
 
     def end(self) -> int:
-        """Waits until it has ended; its exit code."""
+        """Wait until the program ends and return its exit code."""
         deadline = time.monotonic() + SECONDS
         while self._read(deadline):
             pass
@@ -58,13 +58,13 @@ class Terminal:
             return self._process.wait(SECONDS)
 
     def _read(self, deadline: float) -> bool:
-        """Takes in more of what it shows; whether there was any."""
-        assert self._selector.select(deadline - time.monotonic()), f"it shows nothing more: {self.shown}"
+        """Read more output; return False at its end."""
+        assert self._selector.select(deadline - time.monotonic()), f"the program prints nothing more: {self.shown}"
         read = os.read(self._out.fileno(), 65536)
         self.shown += read.decode()
         return bool(read)
 
     def kill(self) -> None:
-        """Ends it where it has not ended by itself."""
+        """Kill the program if it still runs."""
         self._process.kill()
         self._process.wait()

@@ -1,1 +1,1 @@
-"""The sync, from outside: the program as a process, in both protocols, against the sandbox."""
+"""Tests of a sync: the program as a process, in both protocols, against the sandbox."""

@@ -1,34 +1,31 @@
-"""Long lists in parts: fewer waits, hardly more requests, and every record once."""
+"""Long lists read in partitions: hardly more requests, and every record once."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
-from urllib.parse import parse_qs
 
 import pytest
 
-from integration_tests.conftest import MakeTap
 from integration_tests.support.account import Account
-from integration_tests.support.compare import differences
-from integration_tests.support.tap import AIRBYTE, SINGER, Catalog, Destination, Run
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Destination, differences
+from integration_tests.support.sandboxes import StartSandbox, queries
+from integration_tests.support.tap import AIRBYTE, SINGER, MakeTap, Run
 from sandbox import Sandbox
 
-StartSandbox = Callable[..., Sandbox]
 PAGE = 50
 LONG = 3000
 LISTS = ["alerts", "escalations"]
-# Creation times are whole days: about eight records share each.
+# Creation times are rounded to days, so about eight records share each.
 DAY = 86_400
 
 
 def spans(sandbox: Sandbox, stream: str) -> Counter[str]:
-    """How often each span of creation was asked for."""
-    log = sandbox.requests()["log"]
-    queries = [parse_qs(entry["query"]) for entry in log if entry["path"] == f"/v2/{stream}"]
+    """Return the number of requests for each time span of creation."""
     return Counter(
-        next((values[0] for name, values in query.items() if name.startswith("created_at")), "") for query in queries
+        next((values[0] for name, values in query.items() if name.startswith("created_at")), "")
+        for query in queries(sandbox, f"/v2/{stream}")
     )
 
 
@@ -37,7 +34,7 @@ def ids(run: Run, stream: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 20])
-def test_a_long_list_comes_whole_and_once_with_any_number_of_workers(
+def test_reads_a_long_list_completely_and_once_with_any_number_of_workers(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, workers: int
 ) -> None:
     sandbox = new_sandbox(alerts=LONG, escalations=LONG, plain=True, round_times=DAY, incidents=20)
@@ -47,16 +44,16 @@ def test_a_long_list_comes_whole_and_once_with_any_number_of_workers(
     for stream in LISTS:
         assert len({record["created_at"] for record in account[stream]}) < LONG / 5
         assert ids(run, stream) == Counter(record["id"] for record in account[stream])
-        asked = spans(sandbox, stream)
-        assert asked.total() <= LONG / PAGE * 1.05
-        assert len(asked) == 1 if workers == 1 else len(asked) > 2
+        requests = spans(sandbox, stream)
+        assert requests.total() <= LONG / PAGE * 1.05
+        assert len(requests) == 1 if workers == 1 else len(requests) > 2
     destination = Destination(catalog.keys)
     destination.load(run)
     assert not list(differences(destination, account))
 
 
 @pytest.mark.parametrize("protocol", [SINGER])
-def test_a_short_list_is_read_in_one_chain(
+def test_does_not_divide_a_short_list(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     sandbox = new_sandbox(alerts=1000, escalations=1000, plain=True, incidents=20)
@@ -66,38 +63,38 @@ def test_a_short_list_is_read_in_one_chain(
 
 
 @pytest.mark.parametrize(("protocol", "workers"), [(AIRBYTE, 1), (SINGER, 10), (AIRBYTE, 20)])
-def test_a_sync_killed_while_a_list_is_read_in_parts_goes_on_with_each_of_them(
+def test_resumes_each_partition_after_a_kill(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, workers: int
 ) -> None:
     sandbox = new_sandbox(alerts=LONG, plain=True, round_times=DAY, incidents=20)
-    chosen = catalog.of(protocol, ["alerts"])
-    tap = tap_of(sandbox)
-    killed = tap.read_until(2100, *tap.read_arguments(chosen), drain=False)
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["alerts"])
+    killed = tap.read_until(2100, *tap.read_arguments(selected), drain=False)
     assert killed.code == -9
-    parts = killed.states["alerts"]["resume"]["parts"]
-    assert len(parts) > 1
+    partitions = killed.states["alerts"]["resume"]["parts"]
+    assert len(partitions) > 1
     sandbox.reset()
-    resumed = tap_of(sandbox, num_workers=workers).read(chosen, killed.state).ok()
-    assert len(spans(sandbox, "alerts")) >= len(parts)
+    resumed = tap_of(sandbox, num_workers=workers).read(selected, killed.state).ok()
+    assert len(spans(sandbox, "alerts")) >= len(partitions)
     assert spans(sandbox, "alerts").total() < LONG / PAGE / 2
     account = Account(sandbox).of(["alerts"])
     assert (ids(killed, "alerts") + ids(resumed, "alerts")).keys() == {record["id"] for record in account["alerts"]}
-    # What had been emitted of a page or two of each part comes again.
+    # A page or two of each partition is emitted again.
     assert max(ids(resumed, "alerts").values()) == 1
-    assert sum((ids(killed, "alerts") & ids(resumed, "alerts")).values()) <= 3 * PAGE * len(parts)
+    assert sum((ids(killed, "alerts") & ids(resumed, "alerts")).values()) <= 3 * PAGE * len(partitions)
     assert "resume" not in resumed.states["alerts"]
     assert resumed.states["alerts"]["updated_at"]
 
 
 @pytest.mark.parametrize("protocol", [SINGER])
-def test_a_page_that_is_gone_from_one_part_starts_the_list_again(
+def test_restarts_the_list_if_a_page_of_a_partition_has_expired(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     sandbox = new_sandbox(alerts=LONG, plain=True, incidents=20)
-    tap, chosen = tap_of(sandbox), catalog.of(protocol, ["alerts"])
-    killed = tap.read_until(2100, *tap.read_arguments(chosen), drain=False)
-    gone = next(part["after"] for part in killed.states["alerts"]["resume"]["parts"] if "after" in part)
-    assert sandbox.delete("alerts", [gone]) == 1
-    resumed = tap.read(chosen, killed.state).ok()
-    assert "alerts: the page to go on from is gone" in resumed.log
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["alerts"])
+    killed = tap.read_until(2100, *tap.read_arguments(selected), drain=False)
+    partitions = killed.states["alerts"]["resume"]["parts"]
+    expired = next(partition["after"] for partition in partitions if "after" in partition)
+    assert sandbox.delete("alerts", [expired]) == 1
+    resumed = tap.read(selected, killed.state).ok()
+    assert resumed.log_lines("alerts: ", "page", "request_id")
     assert ids(resumed, "alerts").keys() == {record["id"] for record in Account(sandbox).of(["alerts"])["alerts"]}

@@ -1,20 +1,20 @@
-"""Signals, and a target that goes away."""
+"""Signals, and a target that closes the pipe."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 
 import pytest
 
-from integration_tests.conftest import MakeTap
-from integration_tests.support.compare import differences
-from integration_tests.support.tap import AIRBYTE, PROGRAM, ROOT, SINGER, Catalog, Destination, clean_environment
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Destination, differences
+from integration_tests.support.sandboxes import StartSandbox
+from integration_tests.support.tap import AIRBYTE, PROGRAM, ROOT, SINGER, MakeTap, clean_environment
 from sandbox import Sandbox
 
-PROMPTLY = 5.0
+MAX_SECONDS = 5.0
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ PROMPTLY = 5.0
         (SINGER, signal.SIGHUP, 129, False),
     ],
 )
-def test_a_signal_ends_it_promptly_with_a_true_state(
-    new_sandbox: Callable[..., Sandbox],
+def test_a_signal_ends_the_run_promptly_with_a_valid_state(
+    new_sandbox: StartSandbox,
     tap_of: MakeTap,
     catalog: Catalog,
     protocol: str,
@@ -36,39 +36,34 @@ def test_a_signal_ends_it_promptly_with_a_true_state(
     code: int,
     stalled: bool,
 ) -> None:
-    """Also while every request waits for an answer that does not come."""
+    """With `stalled`, every request waits for an answer when the signal arrives."""
     sandbox = new_sandbox(alerts=2000, plain=True, latency=20)
     names = ["alerts", "actions"]
-    tap, chosen = tap_of(sandbox), catalog.of(protocol, names)
-    process = tap.start(*tap.read_arguments(chosen))
-    assert process.stdout is not None
-    taken = b""
-    while taken.count(b'"RECORD"') < 300 or b'"STATE"' not in taken:
-        line = process.stdout.readline()
-        assert line, "it ended by itself"
-        taken += line
+    tap, selected = tap_of(sandbox), catalog.of(protocol, names)
+    process = tap.start(*tap.read_arguments(selected))
+    output = tap.read_lines(process, until=lambda output: output.count(b'"RECORD"') >= 300 and b'"STATE"' in output)
     if stalled:
         sandbox.config(latency=30_000)
         time.sleep(0.5)
-    asked = time.monotonic()
+    signalled_at = time.monotonic()
     process.send_signal(number)
-    stopped = tap.ended(process, taken)
-    assert time.monotonic() - asked < PROMPTLY
+    stopped = tap.wait(process, output)
+    assert time.monotonic() - signalled_at < MAX_SECONDS
     assert stopped.code == code
     assert "Traceback" not in stopped.stderr
     assert stopped.stdout.endswith(b"\n")
     assert len(stopped.records["alerts"]) < 2000
-    # The state is true of what came: the next run has the rest, and little again.
+    # The state covers the emitted records: the next run emits the others, and repeats few.
     sandbox.config(latency=0)
     destination = Destination(catalog.keys)
     destination.load(stopped)
-    destination.load(tap.read(chosen, stopped.state).ok())
+    destination.load(tap.read(selected, stopped.state).ok())
     assert not list(differences(destination, {"alerts": sandbox.records("alerts")}))
     assert destination.written["alerts"] - 2000 <= 3 * 50
 
 
-def test_a_signal_that_is_ignored_at_the_start_stays_ignored(shared_sandbox: Sandbox, tap_of: MakeTap) -> None:
-    """As nohup starts a program, and a shell without job control what runs in its background."""
+def test_keeps_ignoring_signals_that_were_ignored_at_the_start(shared_sandbox: Sandbox, tap_of: MakeTap) -> None:
+    """As under nohup, or in the background of a shell without job control."""
     tap = tap_of(shared_sandbox)
     ignoring = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", *PROGRAM]
     with subprocess.Popen(
@@ -83,7 +78,7 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(shared_sandbox: San
 
 
 @pytest.mark.parametrize(("protocol", "lines"), [(AIRBYTE, 1), (SINGER, 1), (AIRBYTE, 500), (SINGER, 500)])
-def test_a_target_that_goes_away_ends_it_quietly(
+def test_ends_quietly_when_the_target_closes_the_pipe(
     shared_sandbox: Sandbox, tap_of: MakeTap, protocol: str, lines: int
 ) -> None:
     tap = tap_of(shared_sandbox)
@@ -101,21 +96,21 @@ def test_a_target_that_goes_away_ends_it_quietly(
         assert errors == ""
 
 
-def test_nothing_is_asked_for_while_the_target_does_not_read(
-    new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, protocol: str
+def test_sends_no_requests_while_the_target_does_not_read(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
     sandbox = new_sandbox(alerts=20_000, plain=True)
     tap = tap_of(sandbox)
     process = tap.start(*tap.read_arguments(catalog.of(protocol, ["alerts"])))
     try:
-        seen = -1
+        previous = -1
         for _ in range(100):
             time.sleep(0.3)
             total = sandbox.requests(log=False)["total"]
-            if total and total == seen:
+            if total and total == previous:
                 break
-            seen = total
-        assert 0 < seen < 40, "of 400 pages"
+            previous = total
+        assert 0 < previous < 40, "the list has 400 pages"
     finally:
         process.kill()
         process.communicate()

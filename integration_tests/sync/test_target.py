@@ -1,23 +1,22 @@
-"""A Singer target of somebody else's loads what the tap writes, and its state resumes a killed sync."""
+"""target-duckdb loads the tap's output, and its state resumes a killed sync."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import requests
 
-from integration_tests.conftest import MakeTap
 from integration_tests.support.account import Account
-from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, Tap, without_nulls
-from sandbox import Sandbox
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import by_key
+from integration_tests.support.sandboxes import StartSandbox
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, MakeTap, Tap
+from integration_tests.support.warehouse import Warehouse, same_value
 
 TARGET = ROOT / ".venv-targets" / "bin" / "target-duckdb"
 
@@ -27,51 +26,56 @@ pytestmark = [
 ]
 
 
-def test_the_recorded_account_arrives_value_for_value(
-    new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, reference: Path, tmp_path: Path
+def test_loads_the_recorded_account_with_equal_values(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, reference: Path, tmp_path: Path
 ) -> None:
     tap = tap_of(new_sandbox(data=str(reference / "sync")))
     database = tmp_path / "account.duckdb"
     pipe(tap, database, tap.read_arguments())
+    warehouse = Warehouse(database, "main", catalog.keys)
     for file in sorted((reference / "sync").glob("*.json")):
-        recorded = {record["id"]: record for record in json.loads(file.read_text())}
-        loaded = rows(database, file.stem)
+        recorded = by_key(json.loads(file.read_text()), catalog.keys[file.stem])
+        loaded = warehouse.rows(file.stem)
         assert loaded.keys() == recorded.keys()
-        for id_, record in recorded.items():
+        for key, record in recorded.items():
             for column, value in record.items():
-                assert same(loaded[id_][column], value), f"{file.stem} {id_} {column}"
+                assert same_value(loaded[key][column], value), f"{file.stem} {key} {column}"
 
 
-def test_the_targets_state_resumes_a_killed_sync(
-    new_sandbox: Callable[..., Sandbox], tap_of: MakeTap, catalog: Catalog, tmp_path: Path
+def test_the_state_that_the_target_prints_resumes_a_killed_sync(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, tmp_path: Path
 ) -> None:
-    """The target is the one that knows what was loaded: its last state is what a runner keeps."""
+    """A runner keeps the last state that the target printed, because the target knows what was loaded."""
     sandbox = new_sandbox(alerts=1500, plain=True, incidents=200, latency=15)
     tap = tap_of(sandbox)
     names = ["alerts", "actions", "incident_updates"]
-    chosen = catalog.of(SINGER, names)
+    selected = catalog.of(SINGER, names)
     database = tmp_path / "account.duckdb"
-    state = pipe(tap, database, tap.read_arguments(chosen), kill_after=20)
+    state = pipe(tap, database, tap.read_arguments(selected), kill_after=20)
     assert state is not None
     assert "resume" in json.dumps(state)
     sandbox.config(latency=0)
-    pipe(tap, database, tap.read_arguments(chosen, state))
+    pipe(tap, database, tap.read_arguments(selected, state))
     account = Account(sandbox).of(names)
+    warehouse = Warehouse(database, "main", catalog.keys)
     for name in names:
-        assert rows(database, name).keys() == {record["id"] for record in account[name]}
+        assert warehouse.rows(name).keys() == by_key(account[name], catalog.keys[name]).keys()
 
 
 def pipe(tap: Tap, database: Path, arguments: list[str], kill_after: int | None = None) -> Any:
-    """Pipes a read into the target, as a shell would.
+    """Pipe a read into the target.
 
     Args:
-        kill_after: kill the tap once the sandbox was asked so often.
+        tap: the tap.
+        database: the DuckDB file.
+        arguments: arguments of the read.
+        kill_after: kill the tap after this number of requests.
 
     Returns:
-        the last state that the target printed; None: there was none.
+        the last state that the target printed; None if it printed none.
     """
     config = database.with_suffix(".json")
-    # The metadata columns tell the target's CSV reader a first row from a header.
+    # Without metadata columns the target can mistake the first row for a header.
     config.write_text(
         json.dumps({"path": str(database), "default_target_schema": "main", "add_metadata_columns": True})
     )
@@ -99,29 +103,8 @@ def pipe(tap: Tap, database: Path, arguments: list[str], kill_after: int | None 
 
 def _wait_for_requests(tap: Tap, count: int) -> None:
     for _ in range(600):
-        answer = requests.get(f"{tap.config['endpoint']}/_sandbox/requests?log=0", timeout=10)
-        if answer.json()["total"] >= count:
+        response = requests.get(f"{tap.config['endpoint']}/_sandbox/requests?log=0", timeout=10)
+        if response.json()["total"] >= count:
             return
         time.sleep(0.05)
-    raise AssertionError("the tap does not ask")
-
-
-def rows(database: Path, table: str) -> dict[str, dict[str, Any]]:
-    """A table's rows by id."""
-    with duckdb.connect(str(database), read_only=True) as connection:
-        found = connection.execute(f'SELECT * FROM main."{table}"')  # noqa: S608
-        columns = [column[0] for column in found.description or []]
-        table_rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
-    by_id = {row["id"]: row for row in table_rows}
-    assert len(by_id) == len(table_rows)
-    return by_id
-
-
-def same(loaded: Any, value: Any) -> bool:
-    """Whether a column holds a value of the API; null and absent are the same."""
-    if isinstance(value, dict | list):
-        return bool(without_nulls(json.loads(loaded) if isinstance(loaded, str) else loaded) == without_nulls(value))
-    if isinstance(loaded, datetime):
-        moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
-        return loaded.replace(tzinfo=None) == moment
-    return bool(loaded == value)
+    raise AssertionError("the tap sends no requests")

@@ -1,4 +1,4 @@
-"""What there is to read: `STREAMS` is the one list of streams, all others are made from it."""
+"""Every stream. `STREAMS` is the one list of them; every other list is generated from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerts: where they come from, what they carry, and where they are sent."""
+"""Alerts: sources, attributes, routes, notes, maintenance windows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from source_incident.streams.kinds import (
 
 
 class Alerts(IncrementalStream):
-    """Every alert that was received, with its attributes and whether it is still firing."""
+    """Alerts, with their attributes and status."""
 
     endpoint = "/v2/alerts"
     records_key = "alerts"
@@ -21,7 +21,7 @@ class Alerts(IncrementalStream):
 
 
 class AlertAttributes(FullTableStream):
-    """The attributes that alerts can carry."""
+    """The attributes that alerts can have."""
 
     endpoint = "/v2/alert_attributes"
     records_key = "alert_attributes"
@@ -29,22 +29,22 @@ class AlertAttributes(FullTableStream):
 
 
 class AlertSources(FullTableStream):
-    """The systems that send alerts, and how what they send is read."""
+    """The systems that send alerts, and how their alerts are parsed."""
 
     endpoint = "/v2/alert_sources"
     records_key = "alert_sources"
     primary_key = ["id"]
-    # `email_options.email_address` stays: whoever has it can mail an alert in, but it is a column of
-    # incident.io's own tap, and lets nobody read anything
+    # `email_options.email_address` is emitted, although an email to it creates an alert. It is a column of
+    # incident.io's own tap, and gives no access to data.
     credentials = {
-        "secret_token": "what the source proves itself with when it sends an alert",
+        "secret_token": "the source authenticates with it when it sends an alert",
         "alert_events_url": "alerts can be posted to it",
         "heartbeat_options.ping_url": "a ping to it keeps the heartbeat's alert from firing",
     }
 
 
 class IncidentAlerts(FullTableStream):
-    """Which alert belongs to which incident, and the alert route that joined them."""
+    """The links between alerts and incidents, with the alert route that created each link."""
 
     endpoint = "/v2/incident_alerts"
     records_key = "incident_alerts"
@@ -53,27 +53,27 @@ class IncidentAlerts(FullTableStream):
 
 
 class AlertNotes(ChildStream):
-    """The notes that people left on alerts."""
+    """Notes on alerts."""
 
     endpoint = "/v1/alert_notes"
     records_key = "alert_notes"
     primary_key = ["id"]
     parent = Alerts
     parent_key = "alert_id"
-    # The list is read alert by alert: ask for the few alerts that have a note
+    # One request per alert, so only the alerts that have notes are requested (docs/api.md, filters).
     parent_query = {"has_notes[is]": "true"}
     by_parent = True
     # A new note may leave the alert's updated_at alone. The alerts with notes are few, so all of them are read
     reads_all_parents = True
     page_size = 250
-    credentials = {"images.url": "a signed address: whoever has it sees the image, for 10 minutes"}
+    credentials = {"images.url": "a signed URL: it shows the image to anyone who has it, for 10 minutes"}
     selected_by_default = False
 
 
 class AlertRoutes(FullTableStream):
-    """The routes that decide what becomes of an alert."""
+    """The routes that decide what happens to an alert."""
 
-    # /v3 is the newest list; it has only a route's id, name and whether it is enabled
+    # /v3 is the newest version. Its list has only the id, the name and whether the route is enabled.
     endpoint = "/v3/alert_routes"
     records_key = "alert_routes"
     primary_key = ["id"]
@@ -81,7 +81,7 @@ class AlertRoutes(FullTableStream):
 
 
 class AlertTags(FullTableStream):
-    """The tags that alerts can be marked with."""
+    """The tags that alerts can have."""
 
     endpoint = "/v2/alert_tags"
     records_key = "alert_tags"
@@ -90,7 +90,7 @@ class AlertTags(FullTableStream):
 
 
 class MaintenanceWindows(FullTableStream):
-    """The times of planned work in which alerts are held back, past ones included."""
+    """Periods of planned work during which alerts are suppressed, including past ones."""
 
     endpoint = "/v1/maintenance_windows"
     records_key = "maintenance_windows"

@@ -1,4 +1,4 @@
-"""The catalog: what the organisation has told incident.io about its world."""
+"""The catalog: types, entries, and the types of attribute values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from source_incident.streams.kinds import ChildStream, FullTableStream
 
 
 class CatalogTypes(FullTableStream):
-    """The types of thing that the catalog holds, with the attributes of each."""
+    """The types of catalog entries, with the attributes of each type."""
 
     endpoint = "/v3/catalog_types"
     records_key = "catalog_types"
@@ -14,7 +14,7 @@ class CatalogTypes(FullTableStream):
 
 
 class CatalogEntries(ChildStream):
-    """The entries of the catalog, with the values of their attributes."""
+    """Catalog entries, with the values of their attributes."""
 
     endpoint = "/v3/catalog_entries"
     records_key = "catalog_entries"
@@ -25,7 +25,7 @@ class CatalogEntries(ChildStream):
 
 
 class CatalogResources(FullTableStream):
-    """The types that a catalog attribute's value can have."""
+    """The types that the value of a catalog attribute can have."""
 
     endpoint = "/v3/catalog_resources"
     records_key = "resources"

@@ -1,4 +1,4 @@
-"""Incidents, what hangs below them, and how the organisation has set its incidents up."""
+"""Incidents, their child streams, and the organisation's configuration of incidents."""
 
 from __future__ import annotations
 
@@ -14,84 +14,86 @@ STATUS_CATEGORIES = ("triage", "live", "learning", "paused", "closed", "declined
 
 
 class Incidents(IncrementalStream):
-    """Every incident, with its attachments, updates and actions nested in it.
+    """Incidents, with their attachments, updates and actions as nested columns.
 
-    A nested column costs requests of its own, so it is read only where it is selected.
+    A nested column costs extra requests, so it is read only if it is selected.
     """
 
     endpoint = "/v2/incidents"
     records_key = "incidents"
     primary_key = ["id"]
     cursor_field = "updated_at"
-    # (live) a timestamp in the filter is a 422: "must provide a date in the format yyyy-mm-dd"
+    # live: a timestamp in the filter is a 422, "must provide a date in the format yyyy-mm-dd" (docs/api.md, filters).
     filter_by_date = True
-    # (live) capped at 250, though the document says 500
+    # live: the maximum is 250, although the document says 500 (docs/api.md, page sizes).
     page_size = 250
-    # (live) without the filter, declined, canceled and merged incidents are left out
+    # live: without the filter, the list has no declined, canceled or merged incidents (docs/api.md, incident filters).
     query = {"status_category[one_of]": list(STATUS_CATEGORIES)}
-    # `call_url` stays, although some providers let anyone with it into the call: it is a column of
-    # incident.io's own tap
+    # `call_url` is emitted, although some providers admit anyone who has it to the call. It is a column of
+    # incident.io's own tap.
     nested = {
         "attachments": "incident_attachments",
         "updates": "incident_updates",
         "actions": "actions",
     }
-    # These can get children without their own updated_at moving
+    # These incidents can get new children while their own updated_at stays the same.
     open_parent_query = {"status_category[one_of]": ["triage", "live", "paused", "learning"]}
     mode_parameter = "mode[one_of]"
     modes_in_one_request = True
 
 
 class Actions(IncrementalStream):
-    """The things to do while an incident is going on, each with who does it and its status."""
+    """Actions to take during an incident, with their assignee and status."""
 
-    # /v2/actions is deprecated
+    # /v2/actions is deprecated.
     endpoint = "/v3/actions"
     records_key = "actions"
     primary_key = ["id", "incident_id"]
     cursor_field = "updated_at"
     page_size = 250
-    # (live) one value a request; without it only standard and retrospective incidents' actions come
+    # live: takes one value per request. Without it, the list has the actions of standard and retrospective incidents
+    # only (docs/api.md, incident filters).
     mode_parameter = "incident_mode"
     modes_in_one_request = False
 
 
 class FollowUps(IncrementalStream):
-    """The work left to do after an incident, and the issue that it was exported to."""
+    """Follow-up work after an incident, with the issue that it was exported to."""
 
-    # /v2/follow_ups is deprecated
+    # /v2/follow_ups is deprecated.
     endpoint = "/v3/follow_ups"
     records_key = "follow_ups"
     primary_key = ["id", "incident_id"]
     cursor_field = "updated_at"
     page_size = 250
-    # (live) one value a request; without it only standard and retrospective ones' follow-ups come
+    # live: takes one value per request. Without it, the list has the follow-ups of standard and retrospective incidents
+    # only (docs/api.md, incident filters).
     mode_parameter = "incident_mode"
     modes_in_one_request = False
 
 
 class IncidentUpdates(ClientFilteredStream):
-    """The updates that responders post: the message, and the status and severity they set."""
+    """Updates that responders post, with the message and the new status and severity."""
 
     endpoint = "/v2/incident_updates"
     records_key = "incident_updates"
     primary_key = ["id", "incident_id"]
-    # The list takes no filter by time, and an update has no updated_at
+    # The list has no filter for time (docs/api.md, filters), and an update has no updated_at.
     cursor_field = "created_at"
     page_size = 250
 
 
 class IncidentRoles(FullTableStream):
-    """The roles that responders can take in an incident, such as the incident lead."""
+    """The roles that responders can have in an incident, such as the incident lead."""
 
-    # /v1/incident_roles is deprecated
+    # /v1/incident_roles is deprecated.
     endpoint = "/v2/incident_roles"
     records_key = "incident_roles"
     primary_key = ["id"]
 
 
 class IncidentStatuses(FullTableStream):
-    """The statuses that an incident goes through, each in one of the fixed categories."""
+    """The statuses that an incident can have, each in one of the fixed categories."""
 
     endpoint = "/v1/incident_statuses"
     records_key = "incident_statuses"
@@ -101,7 +103,7 @@ class IncidentStatuses(FullTableStream):
 
 
 class IncidentTimestamps(FullTableStream):
-    """The moments that the organisation records for each incident, such as when it was fixed."""
+    """The timestamps that the organisation records for each incident, such as when it was fixed."""
 
     endpoint = "/v2/incident_timestamps"
     records_key = "incident_timestamps"
@@ -109,7 +111,7 @@ class IncidentTimestamps(FullTableStream):
 
 
 class IncidentTypes(FullTableStream):
-    """The types of incident, with what is particular to each."""
+    """The types of incidents, with the settings of each type."""
 
     endpoint = "/v1/incident_types"
     records_key = "incident_types"
@@ -125,16 +127,16 @@ class Severities(FullTableStream):
 
 
 class CustomFields(FullTableStream):
-    """The custom fields that the organisation keeps on its incidents."""
+    """The custom fields of the organisation's incidents."""
 
-    # /v1/custom_fields is deprecated
+    # /v1/custom_fields is deprecated.
     endpoint = "/v2/custom_fields"
     records_key = "custom_fields"
     primary_key = ["id"]
 
 
 class CustomFieldOptions(ChildStream):
-    """The options that a select custom field offers."""
+    """The options of each select custom field."""
 
     endpoint = "/v1/custom_field_options"
     records_key = "custom_field_options"
@@ -145,7 +147,7 @@ class CustomFieldOptions(ChildStream):
 
 
 class IncidentAttachments(IncidentChildStream):
-    """What is attached to an incident: pull requests, alerts and issues of other systems."""
+    """Attachments of an incident: pull requests, alerts, and issues in other systems."""
 
     endpoint = "/v1/incident_attachments"
     records_key = "incident_attachments"
@@ -155,7 +157,7 @@ class IncidentAttachments(IncidentChildStream):
 
 
 class IncidentParticipants(IncidentChildStream):
-    """Who takes part in an incident, and whether by acting in it or by following it."""
+    """The people in an incident, as active or passive participants."""
 
     endpoint = "/v2/incident_participants"
     records_key = "incident_participants"
@@ -168,7 +170,7 @@ class IncidentParticipants(IncidentChildStream):
 
 
 class IncidentParticipantWorkloads(IncidentChildStream):
-    """The minutes that each participant worked on an incident, by when they fell in the day."""
+    """The minutes that each participant worked on an incident, by time of day."""
 
     endpoint = "/v2/incident_participant_workloads"
     records_key = "incident_participant_workloads"
@@ -176,17 +178,18 @@ class IncidentParticipantWorkloads(IncidentChildStream):
     parent = Incidents
     extra_fields = {"user_id": "user.id"}
     complete_until = "metadata.data_synced_at"
-    # The figures lag behind: the body says up to when they are complete, no record does
+    # The figures are calculated periodically. The body has the time up to which they are complete, the records do not
+    # (docs/api.md, workloads).
     body_fields = {"data_synced_at": "metadata.data_synced_at"}
     selected_by_default = False
 
 
 class IncidentRelationships(IncidentChildStream):
-    """Which incidents are related to which."""
+    """Relationships between two incidents."""
 
     endpoint = "/v1/incident_relationships"
     records_key = "incident_relationships"
-    # One relationship is listed under both of its incidents
+    # The list of each of the two incidents has the relationship.
     primary_key = ["id", "incident_id"]
     parent = Incidents
     page_size = 250
@@ -194,7 +197,7 @@ class IncidentRelationships(IncidentChildStream):
 
 
 class IncidentTimelineItems(IncidentChildStream):
-    """The timeline of an incident, as its responders curate it."""
+    """Items of an incident's timeline, as curated by its responders."""
 
     endpoint = "/v2/incident_timeline_items"
     records_key = "incident_timeline_items"
@@ -205,7 +208,7 @@ class IncidentTimelineItems(IncidentChildStream):
 
 
 class IncidentActivityLogEntries(IncidentChildStream):
-    """Everything that was recorded as happening in an incident, curated or not."""
+    """Entries of an incident's activity log, which has all events, curated or not."""
 
     endpoint = "/v2/incident_activity_log_entries"
     records_key = "incident_activity_log_entries"
@@ -216,7 +219,7 @@ class IncidentActivityLogEntries(IncidentChildStream):
 
 
 class CallSessions(IncidentChildStream):
-    """The transcribed calls of an incident, with when they began and ended."""
+    """The transcribed calls of an incident, with their start and end."""
 
     endpoint = "/v2/call_sessions"
     records_key = "call_sessions"
@@ -227,7 +230,7 @@ class CallSessions(IncidentChildStream):
 
 
 class CallTranscriptEntries(ChildStream):
-    """What was said in an incident's calls, and by whom."""
+    """Entries of the transcripts of an incident's calls, with their speaker."""
 
     endpoint = "/v2/call_transcript_entries"
     records_key = "call_transcript_entries"
@@ -240,7 +243,7 @@ class CallTranscriptEntries(ChildStream):
 
 
 class IncidentTemplates(FullTableStream):
-    """The templates that incidents can be declared from."""
+    """Templates for declaring incidents."""
 
     endpoint = "/v1/incident_templates"
     records_key = "incident_templates"
@@ -249,7 +252,7 @@ class IncidentTemplates(FullTableStream):
 
 
 class IncidentForms(FullTableStream):
-    """The forms that responders fill in as an incident goes on, with their elements."""
+    """The forms that responders fill in during an incident, with their elements."""
 
     endpoint = "/v3/incident_forms"
     records_key = "incident_forms"
@@ -258,12 +261,12 @@ class IncidentForms(FullTableStream):
 
 
 class PostmortemDocuments(ClientFilteredStream):
-    """The post-mortem documents of incidents: where each is and how far it has got."""
+    """The post-mortem documents of incidents, with their location and status."""
 
     endpoint = "/v1/postmortem_documents"
     records_key = "postmortem_documents"
     primary_key = ["id"]
-    # The list takes no filter by time
+    # The list has no filter for time (docs/api.md, filters).
     cursor_field = "updated_at"
     page_size = 250
 

@@ -1,4 +1,4 @@
-"""On-call: schedules, escalations, call routes, pay, and how users are notified."""
+"""On-call: schedules, escalations, call routes, pay, and notifications of users."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from source_incident.streams.organisation import Users
 
 
 class Escalations(IncrementalStream):
-    """Every time that people were paged, with what led to it and what happened since."""
+    """Escalations, with what triggered each one and its events."""
 
     endpoint = "/v2/escalations"
     records_key = "escalations"
     primary_key = ["id"]
     cursor_field = "updated_at"
     split_by = "created_at"
-    # (live) a timestamp in the filter is a 422: "must provide a date in the format yyyy-mm-dd"
+    # live: a timestamp in the filter is a 422, "must provide a date in the format yyyy-mm-dd" (docs/api.md, filters).
     filter_by_date = True
     page_size = 50
 
 
 class EscalationPaths(FullTableStream):
-    """Who is paged in which order, and for how long each level is waited for."""
+    """Escalation paths: who is paged in which order, with the waiting time of each level."""
 
     endpoint = "/v2/escalation_paths"
     records_key = "escalation_paths"
@@ -33,7 +33,7 @@ class EscalationPaths(FullTableStream):
 
 
 class EscalationPathTemplates(FullTableStream):
-    """The templates that escalation paths are made from."""
+    """Templates for escalation paths."""
 
     endpoint = "/v2/escalation_path_templates"
     records_key = "escalation_path_templates"
@@ -42,41 +42,41 @@ class EscalationPathTemplates(FullTableStream):
 
 
 class Schedules(FullTableStream):
-    """The on-call schedules, with their rotations and who is on call now."""
+    """On-call schedules, with their rotations and current shifts."""
 
     endpoint = "/v2/schedules"
     records_key = "schedules"
     primary_key = ["id"]
-    # `next_shifts` comes only with pages of 25 or fewer (the document). It is given up for one
-    # request instead of one every 25 schedules: `schedule_entries` has the coming shifts in full
+    # Only pages of 25 or fewer schedules have `next_shifts` (the document; docs/api.md, page sizes). Larger pages save
+    # one request per 25 schedules, and `schedule_entries` has all coming shifts.
     page_size = 10000
 
 
 class ScheduleEntries(ChildStream):
-    """Who is on call when: the shifts of each schedule in a window around the time of the sync.
+    """The shifts of each schedule in a window around the time of the sync.
 
-    `list` tells the shifts as planned (`scheduled`), the overrides (`overrides`) and what holds
-    after both (`final`) apart.
+    `list` is `scheduled` for the planned shifts, `overrides` for the overrides, and `final` for the result of both.
     """
 
     endpoint = "/v2/schedule_entries"
     records_key = "schedule_entries"
     record_lists = ("final", "overrides", "scheduled")
     record_list_field = "list"
-    # `entry_id` is missing from entries that are computed from a rotation (the document)
+    # Entries that are computed from a rotation have no `entry_id` (the document; docs/api.md, schedule entries).
     primary_key = ["schedule_id", "list", "fingerprint"]
-    # The document does not require a fingerprint, and a key must not be empty
+    # The document does not require a fingerprint, and a key must not be empty.
     key_fallback = {"fingerprint": ("entry_id", "rotation_id", "user.id", "start_at")}
     parent = Schedules
     parent_key = "schedule_id"
     window_parameters = ("entry_window_start", "entry_window_end")
-    # There is no `after`: the next page's cursor goes into the window's start (the document)
+    # There is no `after`. The next page's cursor is sent as the window's start (the document; docs/api.md, schedule
+    # entries).
     after_parameter = "entry_window_start"
     selected_by_default = False
 
 
 class ScheduleOverrides(ChildStream):
-    """The one-off changes to a schedule: somebody covers for somebody else."""
+    """One-off changes to a schedule, for example when one person covers for another."""
 
     endpoint = "/v2/schedule_overrides"
     records_key = "overrides"
@@ -87,7 +87,7 @@ class ScheduleOverrides(ChildStream):
 
 
 class ScheduleReplicas(ChildStream):
-    """The copies of a schedule that are kept in another on-call provider."""
+    """Copies of a schedule in another on-call provider."""
 
     endpoint = "/v2/schedules/{schedule_id}/replicas"
     records_key = "schedule_replicas"
@@ -98,7 +98,7 @@ class ScheduleReplicas(ChildStream):
 
 
 class ScheduleSyncRules(ChildStream):
-    """Which of a schedule's people are kept in which user group."""
+    """Rules that add a schedule's users to a user group."""
 
     endpoint = "/v2/schedules/{schedule_id}/sync_rules"
     records_key = "schedule_sync_rules"
@@ -110,7 +110,7 @@ class ScheduleSyncRules(ChildStream):
 
 
 class ScheduleSyncTargets(FullTableStream):
-    """The Slack user groups that schedules are kept in step with."""
+    """The Slack user groups that schedules are synced to."""
 
     endpoint = "/v2/schedule_sync_targets"
     records_key = "schedule_sync_targets"
@@ -119,18 +119,18 @@ class ScheduleSyncTargets(FullTableStream):
 
 
 class OnCallNotificationPauses(FullTableStream):
-    """The times in which somebody is not to be notified although on call."""
+    """Periods in which a user on call gets no notifications."""
 
     endpoint = "/v2/on_call_notification_pauses"
     records_key = "on_call_notification_pauses"
     primary_key = ["id"]
     page_size = 250
-    # The default is now, which leaves out the pauses that are over (the document)
+    # The default is now, which excludes the pauses that have ended (the document; docs/api.md, filters).
     from_parameter = "from"
 
 
 class CallRoutes(FullTableStream):
-    """The phone numbers that people can call to reach whoever is on call."""
+    """Phone numbers that callers can use to reach the person on call."""
 
     endpoint = "/v2/call_routes"
     records_key = "call_routes"
@@ -139,7 +139,7 @@ class CallRoutes(FullTableStream):
 
 
 class CallRouteOptions(ChildStream):
-    """The choices that a call route reads out, and where each leads."""
+    """The options that a call route offers to a caller, with the target of each."""
 
     endpoint = "/v2/call_routes/{call_route_id}/options"
     records_key = "options"
@@ -161,7 +161,7 @@ class CallRouteAllowedCallers(ChildStream):
 
 
 class PayConfigs(FullTableStream):
-    """What being on call is paid: the base rate and the rules that change it."""
+    """On-call pay: the base rate and the rules that change it."""
 
     endpoint = "/v2/pay_configs"
     records_key = "pay_configs"
@@ -170,20 +170,20 @@ class PayConfigs(FullTableStream):
 
 
 class PayConfigWeeklyRules(ChildStream):
-    """The rates that hold at certain hours of the week."""
+    """Pay rates for certain hours of the week."""
 
     endpoint = "/v2/pay_configs/{pay_config_id}/weekly_rules"
     records_key = "weekly_rules"
     primary_key = ["id", "pay_config_id"]
     parent = PayConfigs
     parent_key = "pay_config_id"
-    # Where rules overlap, their order decides
+    # The first rule that covers a shift sets its pay (docs/api.md, order).
     position_field = "position"
     selected_by_default = False
 
 
 class PayConfigOneOffRules(ChildStream):
-    """The rates that hold on certain days, such as public holidays."""
+    """Pay rates for certain days, such as public holidays."""
 
     endpoint = "/v2/pay_configs/{pay_config_id}/one_off_rules"
     records_key = "one_off_rules"
@@ -194,7 +194,7 @@ class PayConfigOneOffRules(ChildStream):
 
 
 class PayReports(FullTableStream):
-    """The reports of what is owed for on-call, with their totals by currency."""
+    """Reports of on-call pay, with their totals by currency."""
 
     endpoint = "/v2/pay_reports"
     records_key = "pay_reports"
@@ -203,7 +203,7 @@ class PayReports(FullTableStream):
 
 
 class UserNotificationMethods(ChildStream):
-    """The addresses, phone numbers and apps that a user can be notified by."""
+    """The email addresses, phone numbers and apps that can notify a user."""
 
     endpoint = "/v2/users/{user_id}/notification_methods"
     records_key = "notification_methods"
@@ -214,7 +214,7 @@ class UserNotificationMethods(ChildStream):
 
 
 class UserNotificationRules(ChildStream):
-    """By which method a user is notified, and after what delay."""
+    """Rules for the method and the delay of a user's notifications."""
 
     endpoint = "/v2/users/{user_id}/notification_rules"
     records_key = "notification_rules"
@@ -225,7 +225,7 @@ class UserNotificationRules(ChildStream):
 
 
 class UserPagingProviders(ChildStream):
-    """The provider that pages a user: incident.io itself, or another one."""
+    """The provider that pages a user: incident.io or another one."""
 
     endpoint = "/v2/users/{user_id}/paging_provider"
     records_key = None

@@ -1,4 +1,4 @@
-"""The organisation: its people and teams, its rules, its automation and its access."""
+"""The organisation: users, teams, policies, workflows, announcements, access."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from source_incident.streams.kinds import FullTableStream, IncrementalStream
 
 
 class Users(FullTableStream):
-    """The organisation's users, deactivated ones included."""
+    """The organisation's users, including deactivated ones."""
 
     endpoint = "/v2/users"
     records_key = "users"
     primary_key = ["id"]
     page_size = 10000
-    # Without it, deactivated users are left out, whose names old incidents still bear
+    # Without it, the list has no deactivated users, and old incidents refer to them (docs/api.md, filters).
     query = {"include_inactive": "true"}
 
 
 class Teams(FullTableStream):
-    """The teams and who is in them."""
+    """Teams, with their members."""
 
     endpoint = "/v3/teams"
     records_key = "teams"
@@ -28,7 +28,7 @@ class Teams(FullTableStream):
 
 
 class Workflows(FullTableStream):
-    """The workflows: what sets each off, its conditions and its steps."""
+    """Workflows, with their trigger, conditions and steps."""
 
     endpoint = "/v2/workflows"
     records_key = "workflows"
@@ -36,22 +36,22 @@ class Workflows(FullTableStream):
 
 
 class WorkflowRuns(IncrementalStream):
-    """Every run of a workflow, with how far its steps have got."""
+    """Runs of workflows, with the progress of their steps."""
 
     endpoint = "/v2/workflow_runs"
     records_key = "workflow_runs"
     primary_key = ["id"]
-    # The list can be filtered by this alone
+    # The list has no other filter for time (docs/api.md, filters).
     cursor_field = "created_at"
     filter_by_date = True
-    # A run goes on after it was created, and no filter finds the runs that changed
+    # A run changes after it was created, and no filter finds the runs that changed.
     minimum_lookback = timedelta(days=7)
     page_size = 50
-    credentials = {"progress.webhook_delivery.endpoint": "a webhook's address often is all it takes to call it"}
+    credentials = {"progress.webhook_delivery.endpoint": "a webhook's URL is often enough to call it"}
 
 
 class AnnouncementRules(FullTableStream):
-    """Which incidents are announced in which channels."""
+    """Rules that announce incidents in channels."""
 
     endpoint = "/v2/announcement_rules"
     records_key = "announcement_rules"
@@ -60,7 +60,7 @@ class AnnouncementRules(FullTableStream):
 
 
 class AnnouncementTemplates(FullTableStream):
-    """What an announcement of an incident looks like."""
+    """Templates of incident announcements."""
 
     endpoint = "/v2/announcement_templates"
     records_key = "announcement_templates"
@@ -68,7 +68,7 @@ class AnnouncementTemplates(FullTableStream):
 
 
 class GlossaryEntries(FullTableStream):
-    """The words that the organisation has explained."""
+    """Terms that the organisation has defined."""
 
     endpoint = "/v2/glossary_entries"
     records_key = "glossary_entries"
@@ -77,7 +77,7 @@ class GlossaryEntries(FullTableStream):
 
 
 class Policies(FullTableStream):
-    """The policies that the organisation holds itself to, such as when follow-ups are due."""
+    """Policies of the organisation, such as when follow-ups are due."""
 
     endpoint = "/v2/policies"
     records_key = "policies"
@@ -86,7 +86,7 @@ class Policies(FullTableStream):
 
 
 class PolicyFindings(FullTableStream):
-    """Where a policy is or was not kept, and who is to see to it."""
+    """Findings of a policy: where it is or was not met, with the responsible users."""
 
     endpoint = "/v2/policy_findings"
     records_key = "policy_findings"
@@ -95,7 +95,7 @@ class PolicyFindings(FullTableStream):
 
 
 class ApiKeys(FullTableStream):
-    """The API keys that exist, with their roles; never a key itself."""
+    """API keys, with their name and roles, without the key itself."""
 
     endpoint = "/v1/api_keys"
     records_key = "api_keys"
@@ -105,7 +105,7 @@ class ApiKeys(FullTableStream):
 
 
 class Secrets(FullTableStream):
-    """The secrets that workflows can use: their names and versions, never a value."""
+    """Secrets that workflows can use, with their name and versions, without the value."""
 
     endpoint = "/v2/secrets"
     records_key = "secrets"
@@ -116,18 +116,18 @@ class Secrets(FullTableStream):
 
 
 class IpAllowlists(FullTableStream):
-    """The addresses that the organisation lets its users come from."""
+    """The IP addresses that the organisation allows its users to connect from."""
 
     endpoint = "/v1/ip_allowlists"
     records_key = "ip_allowlist"
-    # The key in the body holds one object, not a list
+    # The value in the body is one object, not a list.
     single_record = True
     primary_key = ["version"]
     selected_by_default = False
 
 
 class IpRanges(FullTableStream):
-    """The addresses that incident.io itself calls from."""
+    """The IP ranges from which incident.io sends requests."""
 
     endpoint = "/v1/ip_ranges"
     records_key = "ip_ranges"

@@ -1,4 +1,4 @@
-"""Status pages: what the organisation tells its customers."""
+"""Status pages, and the incidents and maintenances that they publish."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StatusPages(FullTableStream):
 
 
 class StatusPageComponents(FullTableStream):
-    """The components whose state status pages show."""
+    """The components whose status is shown on status pages."""
 
     endpoint = "/v2/status_page_components"
     records_key = "status_page_components"
@@ -23,7 +23,7 @@ class StatusPageComponents(FullTableStream):
 
 
 class StatusPageStructures(ChildStream):
-    """How a status page arranges its components in groups."""
+    """The arrangement of a status page's components in groups."""
 
     endpoint = "/v2/status_page_structures/{status_page_id}"
     records_key = None
@@ -34,7 +34,7 @@ class StatusPageStructures(ChildStream):
 
 
 class StatusPageIncidents(ChildStream):
-    """The incidents that a status page published, with their updates."""
+    """Incidents that a status page published, with their updates."""
 
     endpoint = "/v2/status_page_incidents"
     records_key = "status_page_incidents"
@@ -45,7 +45,7 @@ class StatusPageIncidents(ChildStream):
 
 
 class StatusPageMaintenances(ChildStream):
-    """The maintenances that a status page announced, with their updates."""
+    """Maintenances that a status page announced, with their updates."""
 
     endpoint = "/v2/status_page_maintenances"
     records_key = "status_page_maintenances"
@@ -56,9 +56,9 @@ class StatusPageMaintenances(ChildStream):
 
 
 class StatusPageResponseIncidents(ChildStream):
-    """Which incidents stand behind an incident of a status page."""
+    """The incidents that an incident on a status page refers to."""
 
-    # `status_page_id` is filled from the parent's own slice
+    # `status_page_id` comes from the parent's slice.
     endpoint = "/v1/status-pages/{status_page_id}/incidents/{status_page_incident_id}/response-incidents"
     records_key = "incidents"
     primary_key = ["status_page_incident_id", "id"]

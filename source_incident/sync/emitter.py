@@ -120,24 +120,27 @@ class Emitter:
 
     async def _emit_failure(self, selected: SelectedStream, error: Exception) -> None:
         not_readable = isinstance(error, ForbiddenError | NotFoundError)
-        if selected.optional and not_readable and selected.name not in self._started:
-            await self._emit(LeftOut(selected.name, str(error)))
-        else:
-            await self._emit(Failed(selected.name, error))
+        async with self._emit_lock:
+            # Inside the lock: the stream's first records can wait there.
+            if selected.optional and not_readable and selected.name not in self._started:
+                await self._put(LeftOut(selected.name, str(error)))
+            else:
+                await self._put(Failed(selected.name, error))
 
     async def _emit(self, event: Event) -> None:
-        """Queue an event after Started, and drop it after the stream's outcome.
-
-        The lock keeps the order: a put on a full queue could be overtaken by a later put.
-        """
-        name = event.stream
+        """Queue an event. The lock keeps the order: a put on a full queue could be overtaken by a later put."""
         async with self._emit_lock:
-            if name in self._ended:
-                return
-            if name not in self._started and not isinstance(event, LeftOut):
-                await self.queue.put(Started(name))
-                self._started.add(name)
-            if not isinstance(event, Started):
-                await self.queue.put(event)
-            if isinstance(event, Finished | Failed | LeftOut):
-                self._ended.add(name)
+            await self._put(event)
+
+    async def _put(self, event: Event) -> None:
+        """Queue an event after Started, and drop it after the stream's outcome. Call it with the lock."""
+        name = event.stream
+        if name in self._ended:
+            return
+        if name not in self._started and not isinstance(event, LeftOut):
+            await self.queue.put(Started(name))
+            self._started.add(name)
+        if not isinstance(event, Started):
+            await self.queue.put(event)
+        if isinstance(event, Finished | Failed | LeftOut):
+            self._ended.add(name)

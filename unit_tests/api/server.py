@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that gives scripted answers, broken ones too."""
+"""A server on 127.0.0.1 that sends scripted answers, broken ones too."""
 
 import json
 import socket
@@ -16,7 +16,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> bytes:
-    """A whole answer: `body` as JSON, or `content` as it is."""
+    """A complete answer: `body` as JSON, or `content` unchanged. An empty header value removes the header."""
     content = json.dumps({} if body is None else body).encode() if content is None else content
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value != "")
@@ -24,10 +24,12 @@ def answer(
 
 
 class ScriptedServer:
-    """Gives the scripted answers in order, then for ever what `default` makes of a path and its query, or `{}`.
+    """Sends the scripted answers in order, then the result of `default` for a path with its query, or `{}`.
+
+    An answer is the bytes to send, or a function that gets the connection.
 
     Attributes:
-        requests: each request's head, as text.
+        requests: the head of each request, as text.
     """
 
     def __init__(self, *answers: Answer, default: Callable[[str], bytes] | None = None) -> None:
@@ -57,7 +59,7 @@ class ScriptedServer:
         self._socket.close()
 
     def wait(self, seconds: float) -> None:
-        """Waits in an answer, no longer than the test runs."""
+        """Wait in an answer, at most until the test ends."""
         self._closing.wait(seconds)
 
     def add(self, *answers: Answer) -> None:
@@ -87,10 +89,10 @@ class ScriptedServer:
                     head += chunk
                 with self._lock:
                     self.requests.append(head.decode("latin-1"))
-                    given = self._answers.pop(0) if self._answers else self._default(self.lines()[-1].split()[1])
-                if callable(given):
-                    given(connection)
+                    scripted = self._answers.pop(0) if self._answers else self._default(self.lines()[-1].split()[1])
+                if callable(scripted):
+                    scripted(connection)
                 else:
-                    connection.sendall(given)
+                    connection.sendall(scripted)
             except OSError:
                 return

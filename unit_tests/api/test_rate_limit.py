@@ -1,4 +1,4 @@
-"""The pace: never more than the API's buckets hold, and as much as they hold."""
+"""The rate limiter: never more requests than the API's buckets allow, and as many as they allow."""
 
 import heapq
 import threading
@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.api.rate_limit import LARGEST_RESERVE, LONGEST_WAIT, Pace, parse_limits
+from source_incident.api.rate_limit import LARGEST_RESERVE, MAX_WAIT, RateLimiter, parse_limits
 
 KEY_ONLY = "1200, 1200;window=60"
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,18 +30,18 @@ def headers(limits: str, remaining: float | str | None = None) -> dict[str, str]
     return found
 
 
-def informed(limits: str, remaining: float | None = None, endpoint: str = "/a") -> tuple[Pace, Clock]:
-    """A pace that has had one answer."""
+def informed(limits: str, remaining: float | None = None, endpoint: str = "/a") -> tuple[RateLimiter, Clock]:
+    """A rate limiter after one answer."""
     clock = Clock()
-    pace = Pace(clock)
-    assert pace.reserve(endpoint) == 0.0
-    pace.answered(endpoint, headers(limits, remaining))
-    return pace, clock
+    limiter = RateLimiter(clock)
+    assert limiter.reserve(endpoint) == 0.0
+    limiter.answered(endpoint, headers(limits, remaining))
+    return limiter, clock
 
 
-def has(pace: Pace, tokens: int, endpoint: str = "/a") -> bool:
-    """Whether so many requests may go at once: no more, and no fewer but for what the pace leaves alone."""
-    found = next(count for count in range(5000) if pace.reserve(endpoint))
+def has(limiter: RateLimiter, tokens: int, endpoint: str = "/a") -> bool:
+    """Whether this many requests can be sent at once: no more, and no fewer than that less the reserve."""
+    found = next(count for count in range(5000) if limiter.reserve(endpoint))
     return tokens - LARGEST_RESERVE - 1 <= found <= tokens
 
 
@@ -66,14 +66,14 @@ def has(pace: Pace, tokens: int, endpoint: str = "/a") -> bool:
         (", 60;window=60", None),
     ],
 )
-def test_a_limit_header_of_any_form_is_read(
+def test_parses_a_limit_header_of_any_form(
     header: str, expected: tuple[float, list[tuple[float, float]]] | None
 ) -> None:
     assert parse_limits(header) == expected
 
 
 @given(st.text(alphabet="0123456789,;=window-.ex ", max_size=40) | st.text(max_size=20))
-def test_any_limit_header_gives_limits_that_can_be_kept_or_none(header: str) -> None:
+def test_any_limit_header_gives_usable_limits_or_none(header: str) -> None:
     found = parse_limits(header)
     if found:
         assert found[0] >= 1
@@ -81,171 +81,171 @@ def test_any_limit_header_gives_limits_that_can_be_kept_or_none(header: str) -> 
         assert found[1]
 
 
-def test_before_the_first_answer_nothing_waits() -> None:
-    pace = Pace(Clock())
-    assert [pace.reserve("/a") for _ in range(50)] == [0.0] * 50
-    assert pace.remaining is None
+def test_no_request_waits_before_the_first_answer() -> None:
+    limiter = RateLimiter(Clock())
+    assert [limiter.reserve("/a") for _ in range(50)] == [0.0] * 50
+    assert limiter.remaining is None
 
 
 def test_answers_without_limits_change_nothing() -> None:
-    pace = Pace(Clock())
-    pace.reserve("/a")
-    pace.answered("/a", {})
-    pace.answered("/a", headers("soon", "many"))
-    assert pace.remaining is None
-    assert burst_is_free(pace)
+    limiter = RateLimiter(Clock())
+    limiter.reserve("/a")
+    limiter.answered("/a", {})
+    limiter.answered("/a", headers("soon", "many"))
+    assert limiter.remaining is None
+    assert burst_is_free(limiter)
 
 
-def burst_is_free(pace: Pace) -> bool:
-    return not any(pace.reserve("/a") for _ in range(2000))
+def burst_is_free(limiter: RateLimiter) -> bool:
+    return not any(limiter.reserve("/a") for _ in range(2000))
 
 
-def test_a_burst_goes_at_once_then_the_rate() -> None:
-    pace, clock = informed(KEY_ONLY, 1199)
-    assert has(pace, 1199)
-    assert has(pace, 0)
-    clock.now += pace.reserve("/a") + 1e-6
-    assert pace.reserve("/a") == 0.0
-    assert pace.reserve("/a") == pytest.approx(1 / 20, abs=1e-5)
+def test_allows_a_burst_then_the_rate() -> None:
+    limiter, clock = informed(KEY_ONLY, 1199)
+    assert has(limiter, 1199)
+    assert has(limiter, 0)
+    clock.now += limiter.reserve("/a") + 1e-6
+    assert limiter.reserve("/a") == 0.0
+    assert limiter.reserve("/a") == pytest.approx(1 / 20, abs=1e-5)
     clock.now += 10
-    assert has(pace, 201)
+    assert has(limiter, 201)
 
 
-def test_the_bucket_does_not_fill_beyond_its_limit() -> None:
-    pace, clock = informed("60, 60;window=60", 59)
+def test_a_bucket_does_not_fill_beyond_its_limit() -> None:
+    limiter, clock = informed("60, 60;window=60", 59)
     clock.now += 3600
-    assert has(pace, 60)
+    assert has(limiter, 60)
 
 
-def test_a_narrower_limit_of_an_endpoint_binds_that_endpoint_alone() -> None:
-    pace, _ = informed("60, 1200;window=60, 60;window=60", 59, "/incidents")
-    assert has(pace, 59, "/incidents")
-    pace.reserve("/a")
-    pace.answered("/a", headers(KEY_ONLY, 1100))
-    assert has(pace, 1100 - 59, "/a")
-    assert pace.reserve("/incidents") > 0.0
+def test_a_narrower_limit_of_an_endpoint_applies_to_that_endpoint_only() -> None:
+    limiter, _ = informed("60, 1200;window=60, 60;window=60", 59, "/incidents")
+    assert has(limiter, 59, "/incidents")
+    limiter.reserve("/a")
+    limiter.answered("/a", headers(KEY_ONLY, 1100))
+    assert has(limiter, 1100 - 59, "/a")
+    assert limiter.reserve("/incidents") > 0.0
 
 
 def test_requests_of_a_narrow_endpoint_count_for_the_key_too() -> None:
-    pace, _ = informed("60, 100;window=60, 60;window=60", 59, "/incidents")
-    pace.reserve("/a")
-    pace.answered("/a", headers("100, 100;window=60", 98))
-    assert has(pace, 59, "/incidents")
-    assert has(pace, 98 - 59, "/a")
+    limiter, _ = informed("60, 100;window=60, 60;window=60", 59, "/incidents")
+    limiter.reserve("/a")
+    limiter.answered("/a", headers("100, 100;window=60", 98))
+    assert has(limiter, 59, "/incidents")
+    assert has(limiter, 98 - 59, "/a")
 
 
-def test_what_others_use_of_the_key_is_taken_off() -> None:
-    pace, _ = informed(KEY_ONLY, 1199)
-    pace.reserve("/a")
-    pace.answered("/a", headers(KEY_ONLY, 500))
-    assert has(pace, 500)
+def test_subtracts_what_other_clients_use_of_the_key() -> None:
+    limiter, _ = informed(KEY_ONLY, 1199)
+    limiter.reserve("/a")
+    limiter.answered("/a", headers(KEY_ONLY, 500))
+    assert has(limiter, 500)
 
 
-def test_requests_under_way_are_taken_off_what_remains() -> None:
-    pace, _ = informed(KEY_ONLY, 1199)
+def test_subtracts_the_requests_in_flight_from_what_remains() -> None:
+    limiter, _ = informed(KEY_ONLY, 1199)
     for _ in range(10):
-        pace.reserve("/a")
-    pace.answered("/a", headers(KEY_ONLY, 100))
-    assert has(pace, 100 - 9)
+        limiter.reserve("/a")
+    limiter.answered("/a", headers(KEY_ONLY, 100))
+    assert has(limiter, 100 - 9)
 
 
-def test_a_request_that_ended_without_an_answer_is_not_under_way_any_more() -> None:
-    pace, _ = informed(KEY_ONLY, 1199)
+def test_a_request_that_ended_without_an_answer_is_not_in_flight() -> None:
+    limiter, _ = informed(KEY_ONLY, 1199)
     for _ in range(10):
-        pace.reserve("/a")
+        limiter.reserve("/a")
     for _ in range(9):
-        pace.abandoned("/a")
-    pace.answered("/a", headers(KEY_ONLY, 100))
-    assert has(pace, 100)
+        limiter.abandoned("/a")
+    limiter.answered("/a", headers(KEY_ONLY, 100))
+    assert has(limiter, 100)
 
 
-def test_what_the_api_says_remains_is_believed() -> None:
-    pace, _ = informed(KEY_ONLY, 10)
-    pace.reserve("/a")
-    pace.answered("/a", headers(KEY_ONLY, 1000))
-    assert has(pace, 1000)
+def test_takes_the_remaining_requests_from_the_api() -> None:
+    limiter, _ = informed(KEY_ONLY, 10)
+    limiter.reserve("/a")
+    limiter.answered("/a", headers(KEY_ONLY, 1000))
+    assert has(limiter, 1000)
 
 
 @pytest.mark.parametrize("remaining", ["-5", "many", "nan", "", None])
-def test_a_remaining_that_is_no_number_is_ignored(remaining: str | None) -> None:
-    pace, _ = informed("60, 60;window=60", 59)
-    pace.reserve("/a")
-    pace.answered("/a", headers("60, 60;window=60", remaining))
-    assert has(pace, 58)
+def test_ignores_a_remaining_that_is_not_a_number(remaining: str | None) -> None:
+    limiter, _ = informed("60, 60;window=60", 59)
+    limiter.reserve("/a")
+    limiter.answered("/a", headers("60, 60;window=60", remaining))
+    assert has(limiter, 58)
 
 
-def test_a_limit_that_shrinks_is_followed() -> None:
-    pace, _ = informed(KEY_ONLY, 1199)
-    pace.reserve("/a")
-    pace.answered("/a", headers("30, 30;window=60"))
-    assert has(pace, 30)
-    assert 0 < pace.reserve("/a") <= 2.0 * (1 + LARGEST_RESERVE)
+def test_follows_a_limit_that_shrinks() -> None:
+    limiter, _ = informed(KEY_ONLY, 1199)
+    limiter.reserve("/a")
+    limiter.answered("/a", headers("30, 30;window=60"))
+    assert has(limiter, 30)
+    assert 0 < limiter.reserve("/a") <= 2.0 * (1 + LARGEST_RESERVE)
 
 
-def test_a_limit_that_grows_is_followed_at_its_rate() -> None:
-    pace, clock = informed("60, 60;window=60", 0)
-    pace.reserve("/b")
-    pace.answered("/a", headers(KEY_ONLY))
-    assert 0 < pace.reserve("/a") <= (1 + LARGEST_RESERVE) / 20
+def test_follows_a_limit_that_grows_at_its_rate() -> None:
+    limiter, clock = informed("60, 60;window=60", 0)
+    limiter.reserve("/b")
+    limiter.answered("/a", headers(KEY_ONLY))
+    assert 0 < limiter.reserve("/a") <= (1 + LARGEST_RESERVE) / 20
     clock.now += 3600
-    assert has(pace, 1200)
+    assert has(limiter, 1200)
 
 
-def test_an_endpoint_that_lost_its_own_limit_is_bound_by_the_key_alone() -> None:
-    pace, _ = informed("60, 1200;window=60, 60;window=60", 0, "/incidents")
-    assert pace.reserve("/incidents") > 0
-    pace.answered("/incidents", headers(KEY_ONLY, 800))
-    assert has(pace, 800, "/incidents")
+def test_an_endpoint_that_lost_its_own_limit_has_the_limit_of_the_key_only() -> None:
+    limiter, _ = informed("60, 1200;window=60, 60;window=60", 0, "/incidents")
+    assert limiter.reserve("/incidents") > 0
+    limiter.answered("/incidents", headers(KEY_ONLY, 800))
+    assert has(limiter, 800, "/incidents")
 
 
-def test_a_429_blocks_its_endpoint_for_as_long_and_no_other() -> None:
-    pace, clock = informed(KEY_ONLY, 1199)
-    pace.block("/a", 7)
-    pace.block("/a", 3)
-    assert pace.reserve("/a") == pytest.approx(7)
-    assert pace.reserve("/b") == 0.0
+def test_a_429_blocks_its_endpoint_and_no_other() -> None:
+    limiter, clock = informed(KEY_ONLY, 1199)
+    limiter.block("/a", 7)
+    limiter.block("/a", 3)
+    assert limiter.reserve("/a") == pytest.approx(7)
+    assert limiter.reserve("/b") == 0.0
     clock.now += 7
-    assert pace.reserve("/a") == 0.0
+    assert limiter.reserve("/a") == 0.0
 
 
 def test_a_block_is_bounded() -> None:
-    pace, _ = informed(KEY_ONLY, 1199)
-    pace.block("/a", 1e9)
-    assert pace.reserve("/a") == pytest.approx(LONGEST_WAIT)
+    limiter, _ = informed(KEY_ONLY, 1199)
+    limiter.block("/a", 1e9)
+    assert limiter.reserve("/a") == pytest.approx(MAX_WAIT)
 
 
 def test_a_block_works_before_any_limit_is_known() -> None:
-    pace = Pace(Clock())
-    pace.block("/a", 7)
-    assert pace.reserve("/a") == pytest.approx(7)
+    limiter = RateLimiter(Clock())
+    limiter.block("/a", 7)
+    assert limiter.reserve("/a") == pytest.approx(7)
 
 
-def test_a_clock_that_jumps_back_takes_nothing_away() -> None:
-    pace, clock = informed("60, 60;window=60", 30)
+def test_a_clock_that_jumps_back_takes_no_tokens() -> None:
+    limiter, clock = informed("60, 60;window=60", 30)
     clock.now -= 1000
-    assert has(pace, 30)
+    assert has(limiter, 30)
 
 
-def test_a_refused_reservation_takes_nothing() -> None:
-    pace, clock = informed("60, 60;window=60", 0)
+def test_a_refused_reservation_takes_no_token() -> None:
+    limiter, clock = informed("60, 60;window=60", 0)
     for _ in range(100):
-        assert pace.reserve("/a") > 0
-    clock.now += pace.reserve("/a") + 1e-6
-    assert pace.reserve("/a") == 0.0
+        assert limiter.reserve("/a") > 0
+    clock.now += limiter.reserve("/a") + 1e-6
+    assert limiter.reserve("/a") == 0.0
 
 
-def test_many_threads_get_no_more_than_there_is() -> None:
-    pace, _ = informed("200, 200;window=1000000", 199)
+def test_many_threads_get_no_more_tokens_than_the_bucket_has() -> None:
+    limiter, _ = informed("200, 200;window=1000000", 199)
     granted: Counter[float] = Counter()
     lock = threading.Lock()
 
-    def ask() -> None:
+    def reserve() -> None:
         for _ in range(50):
-            wait = pace.reserve("/a")
+            wait = limiter.reserve("/a")
             with lock:
                 granted[wait] += 1
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
+    threads = [threading.Thread(target=reserve) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -255,10 +255,9 @@ def test_many_threads_get_no_more_than_there_is() -> None:
 
 # Any run
 
-
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["ask", "ask", "ask", "answer", "fail", "pass"]),
+        st.sampled_from(["request", "request", "request", "answer", "fail", "pass"]),
         st.sampled_from(["/a", "/incidents"]),
         st.floats(0, 5),
     ),
@@ -267,12 +266,12 @@ steps = st.lists(
 
 
 @given(st.integers(1, 30), st.integers(1, 20), st.floats(1, 60), steps)
-def test_no_stretch_of_any_run_has_more_than_the_limit_and_what_came_back_in_it(
+def test_no_interval_of_any_run_has_more_requests_than_the_limit_and_the_refill(
     limit: int, own: int, window: float, run: list[tuple[str, str, float]]
 ) -> None:
-    """Whatever is asked, answered (without a Remaining) and lost, in whatever order: the buckets hold."""
+    """The buckets hold for any order of requests, answers without a Remaining, and lost answers."""
     clock = Clock()
-    pace = Pace(clock)
+    limiter = RateLimiter(clock)
     narrow = own < limit
     of = {
         "/a": f"{limit}, {limit};window={window}",
@@ -281,32 +280,32 @@ def test_no_stretch_of_any_run_has_more_than_the_limit_and_what_came_back_in_it(
         else f"{limit}, {limit};window={window}",
     }
     for endpoint in of:
-        pace.reserve(endpoint)
-        pace.answered(endpoint, headers(of[endpoint]))
+        limiter.reserve(endpoint)
+        limiter.answered(endpoint, headers(of[endpoint]))
     granted: list[tuple[float, str]] = []
     for action, endpoint, value in run:
         match action:
-            case "ask":
-                if pace.reserve(endpoint) == 0.0:
+            case "request":
+                if limiter.reserve(endpoint) == 0.0:
                     granted.append((clock.now, endpoint))
             case "answer":
-                pace.answered(endpoint, headers(of[endpoint]))
+                limiter.answered(endpoint, headers(of[endpoint]))
             case "fail":
-                pace.abandoned(endpoint)
+                limiter.abandoned(endpoint)
             case _:
                 clock.now += value
     for start in range(len(granted)):
         for end in range(start, len(granted)):
-            stretch = granted[start : end + 1]
-            passed = stretch[-1][0] - stretch[0][0]
-            assert len(stretch) <= limit + passed * limit / window + 1e-6
+            interval = granted[start : end + 1]
+            passed = interval[-1][0] - interval[0][0]
+            assert len(interval) <= limit + passed * limit / window + 1e-6
             if narrow:
-                count = sum(endpoint == "/incidents" for _, endpoint in stretch)
+                count = sum(endpoint == "/incidents" for _, endpoint in interval)
                 assert count <= own + passed * own / window + 1e-6
 
 
 class Api:
-    """The API's own buckets."""
+    """The buckets of the API itself."""
 
     def __init__(self, limit: int, own: int, window: float) -> None:
         self.sizes = {"": limit, "/incidents": own}
@@ -315,7 +314,7 @@ class Api:
         self.at = 1000.0
         self.refused = 0
 
-    def ask(self, now: float, endpoint: str) -> dict[str, str]:
+    def request(self, now: float, endpoint: str) -> dict[str, str]:
         for name, size in self.sizes.items():
             self.tokens[name] = min(size, self.tokens[name] + (now - self.at) * size / self.window)
         self.at = now
@@ -337,7 +336,7 @@ class Api:
     delays=st.lists(st.floats(0.001, 3), min_size=1, max_size=40),
     endpoints=st.lists(st.sampled_from(["/a", "/incidents"]), min_size=1, max_size=120),
 )
-def test_an_api_that_counts_refuses_nothing(
+def test_an_api_that_counts_refuses_no_request(
     limit: int,
     own: int,
     window: float,
@@ -345,13 +344,13 @@ def test_an_api_that_counts_refuses_nothing(
     delays: list[float],
     endpoints: list[str],
 ) -> None:
-    """Workers that ask side by side, each request reaching the API at once and its answer coming late."""
+    """Concurrent workers. A request reaches the API at once, and its answer takes a while."""
     clock = Clock()
-    pace = Pace(clock)
+    limiter = RateLimiter(clock)
     api = Api(limit, own, window)
     todo = list(enumerate(endpoints))
     todo.reverse()
-    # By time: a worker is free, or an answer comes.
+    # By time: a worker becomes free, or an answer arrives.
     events: list[tuple[float, int, str, dict[str, str] | None]] = [
         (clock.now, worker, "", None) for worker in range(workers)
     ]
@@ -361,18 +360,18 @@ def test_an_api_that_counts_refuses_nothing(
             break
         clock.now, _, endpoint, answered = heapq.heappop(events)
         if answered is not None:
-            pace.answered(endpoint, answered)
+            limiter.answered(endpoint, answered)
         if not todo:
             continue
         number, endpoint = todo[-1]
-        wait = pace.reserve(endpoint)
+        wait = limiter.reserve(endpoint)
         order += 1
         if wait:
             heapq.heappush(events, (clock.now + wait + 1e-6, order, "", None))
             continue
         todo.pop()
         heapq.heappush(
-            events, (clock.now + delays[number % len(delays)], order, endpoint, api.ask(clock.now, endpoint))
+            events, (clock.now + delays[number % len(delays)], order, endpoint, api.request(clock.now, endpoint))
         )
-    assert not todo, "the run came to its end"
+    assert not todo, "the run has ended"
     assert api.refused == 0

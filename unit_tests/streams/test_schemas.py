@@ -1,4 +1,4 @@
-"""The schemas of the streams: what every one of them has to keep to, whatever the vendor says."""
+"""The schemas of the streams: rules for all of them, and incident.io's own tap as a reference."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ import pytest
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, CursorStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = ROOT / "source_incident" / "schemas"
@@ -22,17 +22,17 @@ Declaration = Any  # a concrete class of IncidentStream
 NAMES = [camel_to_snake(stream.__name__) for stream in STREAMS]
 BY_NAME = dict(zip(NAMES, STREAMS, strict=True))
 
-# Columns of incident.io's own tap whose declared type is not what the API sends
+# Columns of incident.io's own tap whose declared type differs from the values of the API
 GO_TAP_WRONG_TYPES = {
-    # Documented and sent as a list of ids
+    # Documented and sent as a list of ids.
     ("alert_sources", "jira_options.project_ids[]"),
-    # Documented and sent as a string, so that no digit is lost: "123.456"
+    # Documented and sent as a string, so that no digit is lost: "123.456".
     ("incidents", "custom_field_entries[].values[].value_numeric"),
 }
 
 every_stream = pytest.mark.parametrize("stream", STREAMS, ids=NAMES)
 needs_go_tap = pytest.mark.skipif(
-    not GO_TAP.exists(), reason="incident.io's own tap's catalog and records are not here"
+    not GO_TAP.exists(), reason="the catalog and records of incident.io's own tap are not here"
 )
 
 
@@ -57,7 +57,7 @@ def types(schema: Schema) -> set[str]:
     return {declared} if isinstance(declared, str) else set(declared)
 
 
-def test_there_are_as_many_schemas_as_streams_and_no_others() -> None:
+def test_each_stream_has_a_schema_and_there_are_no_others() -> None:
     assert sorted(path.stem for path in SCHEMAS.glob("*.json")) == sorted(NAMES)
     assert len(NAMES) == len(set(NAMES))
 
@@ -70,11 +70,11 @@ def test_a_schema_is_valid_draft_7(stream: Declaration) -> None:
 
 
 @every_stream
-def test_a_schema_says_types_and_nothing_that_the_vendor_may_widen(stream: Declaration) -> None:
+def test_a_schema_declares_types_and_nothing_that_the_vendor_may_widen(stream: Declaration) -> None:
     schema = schema_of(stream)
     schema.pop("$schema")
-    said = {keyword for _, subschema in subschemas(schema) for keyword in subschema}
-    assert said <= {"type", "format", "properties", "items", "additionalProperties"}
+    keywords = {keyword for _, subschema in subschemas(schema) for keyword in subschema}
+    assert keywords <= {"type", "format", "properties", "items", "additionalProperties"}
     assert {subschema["format"] for _, subschema in subschemas(schema) if "format" in subschema} <= {"date-time"}
 
 
@@ -87,14 +87,14 @@ def test_every_value_has_one_type_besides_null(stream: Declaration) -> None:
 
 
 @every_stream
-def test_an_object_takes_fields_that_do_not_exist_yet(stream: Declaration) -> None:
+def test_an_object_accepts_fields_that_do_not_exist_yet(stream: Declaration) -> None:
     for path, found in subschemas(schema_of(stream)):
         if "object" in types(found):
             assert found["additionalProperties"] is not False, path
 
 
 @every_stream
-def test_a_key_is_there_and_never_null(stream: Declaration) -> None:
+def test_a_key_field_is_a_column_that_is_never_null(stream: Declaration) -> None:
     columns = schema_of(stream)["properties"]
     key: Any = stream.primary_key
     assert key
@@ -103,7 +103,7 @@ def test_a_key_is_there_and_never_null(stream: Declaration) -> None:
 
 
 @every_stream
-def test_what_the_connector_adds_is_there(stream: Declaration) -> None:
+def test_fields_that_the_connector_adds_are_columns(stream: Declaration) -> None:
     columns = schema_of(stream)["properties"]
     added = [
         *stream.extra_fields,
@@ -120,7 +120,7 @@ def test_what_the_connector_adds_is_there(stream: Declaration) -> None:
 
 
 @every_stream
-def test_credentials_are_absent(stream: Declaration) -> None:
+def test_credentials_are_not_columns(stream: Declaration) -> None:
     paths = {path.replace("[]", "") for path, _ in subschemas(schema_of(stream))}
     assert not paths & set(stream.credentials)
 
@@ -134,31 +134,31 @@ def test_a_cursor_is_a_column_that_is_never_null(stream: type[CursorStream]) -> 
     assert types(schema_of(stream)["properties"][str(stream.cursor_field)]) == {"string"}
 
 
-def missing(old: Schema, new: Schema, path: str = "") -> Iterator[tuple[str, str]]:
-    """What readers of `old` would miss in `new`, as path and what is wrong there."""
-    wanted, given = types(old) - {"null"}, types(new) - {"null"}
-    if wanted != given:
-        yield path, f"{sorted(wanted)} became {sorted(given)}"
+def differences(old: Schema, new: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+    """The differences that break a reader of `old`, as path and problem."""
+    old_types, new_types = types(old) - {"null"}, types(new) - {"null"}
+    if old_types != new_types:
+        yield path, f"{sorted(old_types)} became {sorted(new_types)}"
     elif old.get("format") != new.get("format"):
         yield path, f"format {old.get('format')} became {new.get('format')}"
     for name, column in old.get("properties", {}).items():
         below = f"{path}.{name}" if path else name
         if name not in new.get("properties", {}):
-            yield below, "is gone"
+            yield below, "is missing"
         else:
-            yield from missing(column, new["properties"][name], below)
+            yield from differences(column, new["properties"][name], below)
     if "items" in old and "items" in new:
-        yield from missing(old["items"], new["items"], f"{path}[]")
+        yield from differences(old["items"], new["items"], f"{path}[]")
 
 
 @needs_go_tap
-def test_every_column_of_the_go_tap_is_there() -> None:
+def test_has_every_column_of_the_go_tap() -> None:
     catalog = json.loads((GO_TAP / "discover.json").read_text(encoding="utf-8"))
     assert len(catalog["streams"]) == 16
     found = [
         (entry["stream"], path, problem)
         for entry in catalog["streams"]
-        for path, problem in missing(entry["schema"], schema_of(BY_NAME[entry["stream"]]))
+        for path, problem in differences(entry["schema"], schema_of(BY_NAME[entry["stream"]]))
     ]
     unexplained = [row for row in found if row[:2] not in GO_TAP_WRONG_TYPES]
     assert not unexplained
@@ -167,7 +167,7 @@ def test_every_column_of_the_go_tap_is_there() -> None:
 
 @needs_go_tap
 @pytest.mark.parametrize("name", [path.stem for path in sorted((GO_TAP / "sync").glob("*.json"))])
-def test_records_of_a_real_account_pass(name: str) -> None:
+def test_records_of_a_real_account_are_valid(name: str) -> None:
     records = json.loads((GO_TAP / "sync" / f"{name}.json").read_text(encoding="utf-8"))
     assert records
     validator = jsonschema.Draft7Validator(

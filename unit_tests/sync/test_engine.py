@@ -1,80 +1,96 @@
-"""What a sync owes its caller, whatever else happens meanwhile."""
+"""A sync: the order of its events, its outcomes, its cancellation."""
 
-import asyncio
-import sqlite3
+import threading
+import time
 
 import pytest
 
-from source_incident.api import Client, TransientError
-from source_incident.config import Config
-from source_incident.streams.alerts import Alerts
-from source_incident.sync.engine import Sync
-from source_incident.sync.events import Event, Failed, Finished, Records, Started
-from source_incident.sync.nested import NestedRows, NoRoomError
-from source_incident.sync.plan import Selected
-from source_incident.sync.reader import Reader
-from source_incident.sync.workers import Workers
+from source_incident.api import AuthenticationError, UnreachableError
+from source_incident.cancellation import CancellationToken
+from source_incident.sync import Event, Failed, Finished, Interrupted, Records, Started, Sync
 from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.sync.events import check_order, make_client, make_streams, select
 
 
-def test_a_failure_is_told_also_where_what_found_it_is_cancelled() -> None:
-    config = Config.parse({"api_key": "k" * 20})
-    client = Client(endpoint=config.endpoint, api_key=config.api_key, user_agent="test")
-    item = Selected(Alerts(client, config), incremental=False)
-    sync = Sync(client, config, {"alerts": item.stream}, [item])
-
-    async def told() -> list[Event]:
-        sync._events, sync._turn = asyncio.Queue(1), asyncio.Lock()
-        await sync._events.put(Started("users"))
-        task = asyncio.create_task(sync._fail(item, TransientError("503")))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        task.cancel()
-        found = [await asyncio.wait_for(sync._events.get(), 5) for _ in range(3)]
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return found
-
-    events = asyncio.run(told())
-    assert [type(event) for event in events] == [Started, Started, Failed]
-    assert events[-1].stream == "alerts"
+def new_sync(server: ScriptedServer | str, *names: str, cancellation: CancellationToken | None = None) -> Sync:
+    client, config = make_client(server if isinstance(server, str) else server.url, num_workers=4)
+    streams = make_streams(client, config)
+    selected = [select(streams[name]) for name in names]
+    return Sync(client, config, streams, selected, cancellation or CancellationToken())
 
 
-def test_rows_that_the_temporary_directory_does_not_take_end_what_waits_for_them() -> None:
-    rows = NestedRows()
-    rows._opened().execute("PRAGMA max_page_count = 3")
-    rows.add({"incident_id": f"{number}", "id": "u", "text": "t" * 500} for number in range(500))
-    assert isinstance(rows.error, NoRoomError)
-    assert "TMPDIR" in rows.error.message
-    assert rows.complete.is_set()
-    assert not isinstance(rows.error, sqlite3.Error)
-    rows.close()
+def fields_with_a_forbidden_one(path: str) -> bytes:
+    """Twenty custom fields, of which the options of one may not be read."""
+    if path.startswith("/v2/custom_fields"):
+        return answer({"custom_fields": [{"id": f"f{number}"} for number in range(20)]})
+    if "custom_field_id=f7" in path:
+        return answer({}, 403)
+    return answer({"custom_field_options": [{"id": path[-12:]}], "pagination_meta": {}})
 
 
-def test_the_pages_of_a_list_are_handed_out_in_their_order() -> None:
-    """Also the first two, of which the first has the stream's start to tell, while the caller takes nothing."""
-    pages = [answer({"alerts": [{"id": f"{n}"}], "pagination_meta": {"after": f"{n}"}}) for n in range(3)]
-    with ScriptedServer(*pages, answer({"alerts": [], "pagination_meta": {}})) as server:
-        config = Config.parse({"api_key": "k" * 20, "endpoint": server.url})
-        client = Client(endpoint=config.endpoint, api_key=config.api_key, user_agent="test")
-        item = Selected(Alerts(client, config), incremental=False)
-        sync = Sync(client, config, {"alerts": item.stream}, [item])
-        came: list[str] = []
+def test_no_record_follows_the_failure_of_a_stream_that_many_tasks_read() -> None:
+    with ScriptedServer(default=fields_with_a_forbidden_one) as server:
+        events: list[Event] = []
+        for event in new_sync(server, "custom_field_options", "custom_fields").run():
+            time.sleep(0.01)
+            events.append(event)
+    check_order(events)
+    assert next(event for event in events if isinstance(event, Failed)).stream == "custom_field_options"
+    assert Finished("custom_fields") in events
+    assert sum(len(event.records) for event in events if isinstance(event, Records)) >= 20
 
-        async def take(main: "asyncio.Task[None]") -> None:
-            await sync._events.put(Finished("users"))  # the queue has one place, and it is taken
-            while not main.done() or not sync._events.empty():
-                await asyncio.sleep(0.05)
-                event = sync._events.get_nowait()
-                if isinstance(event, Records):
-                    came.extend(record["id"] for record in event.records)
 
-        async def read() -> None:
-            sync._events, sync._turn = asyncio.Queue(1), asyncio.Lock()
-            sync._reader = Reader(Workers(2))
-            main = asyncio.create_task(sync._read_all())
-            await asyncio.wait_for(take(main), 20)
-            await main
+@pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (None, UnreachableError)])
+def test_an_error_that_holds_for_all_streams_fails_each_of_them_once(status: int | None, kind: type[Exception]) -> None:
+    names = ("severities", "incident_types", "custom_field_options")
+    with ScriptedServer(default=lambda _: answer({}, status) if status else b"") as server:
+        events = list(new_sync(server, *names).run())
+    check_order(events)
+    assert sorted(event.stream for event in events if isinstance(event, Failed)) == sorted(names)
+    assert all(isinstance(event.error, kind) for event in events if isinstance(event, Failed))
+    assert not [event for event in events if isinstance(event, Records | Finished)]
 
-        asyncio.run(read())
-    assert came == ["0", "1", "2"]
+
+def test_cancellation_while_a_request_is_in_flight_interrupts_the_sync() -> None:
+    token = CancellationToken()
+    with ScriptedServer() as server:
+        server.add(lambda _: server.wait(5))
+        threading.Timer(0.3, token.cancel).start()
+        started_at = time.monotonic()
+        with pytest.raises(Interrupted):
+            list(new_sync(server, "severities", cancellation=token).run())
+        assert time.monotonic() - started_at < 3
+    assert len(server.requests) == 1
+
+
+def test_emits_no_event_after_cancellation() -> None:
+    token = CancellationToken()
+    with ScriptedServer(default=fields_with_a_forbidden_one) as server:
+        events = new_sync(server, "custom_fields", "custom_field_options", cancellation=token).run()
+        assert isinstance(next(events), Started)
+        token.cancel()
+        with pytest.raises(Interrupted):
+            next(events)
+
+
+def test_the_end_of_a_sync_cancels_its_requests_and_not_the_run() -> None:
+    token = CancellationToken()
+    with ScriptedServer(default=lambda _: answer({"severities": [{"id": "1"}]})) as server:
+        sync = new_sync(server, "severities", cancellation=token)
+        events = list(sync.run())
+    assert events == [Started("severities"), Records("severities", [{"id": "1"}]), Finished("severities")]
+    assert sync._client.cancellation.is_cancelled
+    assert not token.is_cancelled
+    token.cancel()  # The loop of the sync is closed. Its callback was removed.
+
+
+def test_a_caller_that_stops_pulling_ends_the_sync() -> None:
+    with ScriptedServer(default=fields_with_a_forbidden_one) as server:
+        sync = new_sync(server, "custom_fields", "custom_field_options")
+        events = sync.run()
+        next(events)
+        events.close()  # type: ignore[attr-defined]
+        assert sync._client.cancellation.is_cancelled
+        count = len(server.requests)
+        time.sleep(0.2)
+        assert len(server.requests) <= count + 4, "only requests in flight ended"

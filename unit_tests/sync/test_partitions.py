@@ -1,4 +1,4 @@
-"""Long lists in parts: nothing is lost or comes twice at a seam, however the API orders the list."""
+"""Partitions of long lists: no record is lost or read twice between two of them, for any order of the list."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from source_incident.api import Client
 from source_incident.config import Config
 from source_incident.streams.alerts import Alerts
-from source_incident.streams.base import IncrementalStream, Page, Slice
+from source_incident.streams.kinds import IncrementalStream
 from source_incident.streams.on_call import Escalations
+from source_incident.streams.page import Page, Slice
 from source_incident.sync import partitions as module
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.state import Partition
@@ -32,10 +33,10 @@ ALERTS, ESCALATIONS = stream(Alerts), stream(Escalations)
 
 
 class Api:
-    """A list in some order, filtered and paged as the API does it (api.md, filters).
+    """A list in some order, with the filters and pages of the API (docs/api.md, filters).
 
     Args:
-        days_at: compares by day, in this time zone; None: by moment.
+        days_at: the time zone in which it compares dates; None: it compares timestamps.
     """
 
     def __init__(self, records: list[dict[str, Any]], days_at: timezone | None) -> None:
@@ -45,72 +46,74 @@ class Api:
 
     def page(self, listed: IncrementalStream, slice_: Slice, after: str | None) -> Page:
         self.requests += 1
-        given = self._listed(listed.slice_params(slice_))
-        # The page after a record that the list does not have is no part of the API's contract.
-        first = [record["id"] for record in given].index(after) + 1 if after else 0
-        found = given[first : first + PAGE]
-        return Page(found, found[-1]["id"] if found and first + PAGE < len(given) else None)
+        filtered = self._filtered(listed.slice_params(slice_))
+        # A cursor that is not in the filtered list is outside the API's contract: index() raises.
+        first = [record["id"] for record in filtered].index(after) + 1 if after else 0
+        found = filtered[first : first + PAGE]
+        return Page(found, found[-1]["id"] if found and first + PAGE < len(filtered) else None)
 
-    def _listed(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _filtered(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [record for record in self.records if self._passes(record, params)]
 
     def _passes(self, record: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
         created = datetime.fromisoformat(record["created_at"])
         if (start := params.get("created_at[gte]")) is not None:
-            return self._of(created) >= self._given(start)
+            return self._comparable(created) >= self._parse(start)
         if (end := params.get("created_at[lte]")) is not None:
-            return self._of(created) <= self._given(end)
+            return self._comparable(created) <= self._parse(end)
         if between := params.get("created_at[date_range]"):
-            start, end = (self._given(bound) for bound in between.split("~"))
-            return start <= self._of(created) <= end if self._days_at else start <= self._of(created) < end
+            start, end = (self._parse(bound) for bound in between.split("~"))
+            return (
+                start <= self._comparable(created) <= end if self._days_at else start <= self._comparable(created) < end
+            )
         return True
 
-    def _of(self, moment: datetime) -> Any:
+    def _comparable(self, moment: datetime) -> Any:
         return moment.astimezone(self._days_at).date() if self._days_at else moment
 
-    def _given(self, bound: str) -> Any:
+    def _parse(self, bound: str) -> Any:
         return datetime.fromisoformat(bound).date() if self._days_at else datetime.fromisoformat(bound)
 
 
 def read(
     api: Api,
     listed: IncrementalStream,
-    left: tuple[Partition, ...],
+    rest: tuple[Partition, ...],
     choose: Callable[[int], int],
-    most: int = 10,
+    max_sequences: int = 10,
     stop_after: int = 10_000,
 ) -> tuple[list[str], tuple[Partition, ...]]:
-    """Reads what is left, the chains in any order.
+    """Read the rest of a list, its sequences in any order.
 
     Returns:
-        The ids that were emitted, and what was left then.
+        The ids that were emitted, and the unread rest.
     """
-    parts = PartitionedList(listed, left, {}, most)
-    positions: dict[PageSequence, str | None] = {chain: chain.after for chain in parts.chains}
+    partitions = PartitionedList(listed, rest, {}, max_sequences)
+    positions: dict[PageSequence, str | None] = {sequence: sequence.after for sequence in partitions.sequences}
     emitted: list[str] = []
     for _ in range(stop_after):
-        if not parts.chains:
+        if not partitions.sequences:
             break
-        chain = parts.chains[choose(len(parts.chains))]
-        page = api.page(listed, chain.slice, positions[chain])
+        sequence = partitions.sequences[choose(len(partitions.sequences))]
+        page = api.page(listed, sequence.slice, positions[sequence])
         try:
-            new = parts.read(chain, page)
+            new = partitions.page_read(sequence, page)
         except NotDivisibleError:
-            left = (Partition(),)
-            parts = PartitionedList(listed, left, {}, 1)
-            positions = dict.fromkeys(parts.chains)
+            rest = (Partition(),)
+            partitions = PartitionedList(listed, rest, {}, 1)
+            positions = dict.fromkeys(partitions.sequences)
             continue
         if new:
             positions[new] = new.after
-        positions[chain] = page.after
+        positions[sequence] = page.after
         emitted += [record["id"] for record in page.records]
-        left = parts.emitted(chain, page)
-    return emitted, left
+        rest = partitions.page_emitted(sequence, page)
+    return emitted, rest
 
 
 @st.composite
 def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], str]:
-    """A list whose records often share their second, or their millisecond, and the order it is in."""
+    """A list and its order. Many of its records have the same second or millisecond of creation."""
     step = draw(st.sampled_from([timedelta(milliseconds=1), timedelta(seconds=1), timedelta(hours=7)]))
     offsets = draw(st.lists(st.integers(0, 60), min_size=1, max_size=90))
     records = [
@@ -127,28 +130,32 @@ def lists(draw: st.DrawFn) -> tuple[list[dict[str, Any]], str]:
 
 @pytest.fixture(autouse=True)
 def divide_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGES_PER_PART", 2)
-    monkeypatch.setattr(module, "FEWEST_PAGES", 1e-9)
+    monkeypatch.setattr(module, "PAGES_PER_DIVISION", 2)
+    monkeypatch.setattr(module, "MIN_PAGES_LEFT", 1e-9)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lists(), st.sampled_from([None, -11, 0, 13]), st.integers(0, 40), st.lists(st.integers(0, 9), min_size=1), st.data()
 )
-def test_every_record_comes_and_in_an_ordered_list_just_once(
-    listed: tuple[list[dict[str, Any]], str], zone: int | None, stop: int, turns: list[int], data: st.DataObject
+def test_reads_every_record_and_in_an_ordered_list_only_once(
+    listed: tuple[list[dict[str, Any]], str], zone: int | None, stop_after: int, turns: list[int], data: st.DataObject
 ) -> None:
     records, order = listed
     api = Api(records, None if zone is None else timezone(timedelta(hours=zone)))
     turn = iter(turns * 200)
-    emitted, left = read(
-        api, ESCALATIONS if api._days_at else ALERTS, (Partition(),), lambda count: next(turn) % count, stop_after=stop
+    emitted, rest = read(
+        api,
+        ESCALATIONS if api._days_at else ALERTS,
+        (Partition(),),
+        lambda count: next(turn) % count,
+        stop_after=stop_after,
     )
-    if left:  # what was stopped goes on, with any number of workers
-        most = data.draw(st.sampled_from([1, 2, 10]))
-        more, left = read(api, ESCALATIONS if api._days_at else ALERTS, left, lambda count: 0, most)
+    if rest:  # an interrupted list is continued, with any number of workers
+        max_sequences = data.draw(st.sampled_from([1, 2, 10]))
+        more, rest = read(api, ESCALATIONS if api._days_at else ALERTS, rest, lambda count: 0, max_sequences)
         emitted += more
-    assert left == ()
+    assert rest == ()
     counts = Counter(emitted)
     assert counts.keys() == {record["id"] for record in records}
     if order != "none":
@@ -159,17 +166,17 @@ def ordered(count: int, step: timedelta) -> list[dict[str, Any]]:
     return [{"id": f"{number:05}", "created_at": format_timestamp(START - number * step)} for number in range(count)]
 
 
-def test_a_short_list_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_not_divide_a_short_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    api = Api(ordered(PAGE * (module.PAGES_PER_PART - 1), timedelta(minutes=1)), None)
+    api = Api(ordered(PAGE * (module.PAGES_PER_DIVISION - 1), timedelta(minutes=1)), None)
     emitted, _ = read(api, ALERTS, (Partition(),), lambda count: count - 1)
     assert len(emitted) == len(api.records)
-    assert api.requests == module.PAGES_PER_PART - 1
+    assert api.requests == module.PAGES_PER_DIVISION - 1
 
 
 @pytest.mark.parametrize("pages", [24, 40, 100, 400])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_dividing_costs_at_most_a_twentieth_more_requests(
+def test_divisions_cost_at_most_a_twentieth_more_requests(
     monkeypatch: pytest.MonkeyPatch, pages: int, reverse: bool
 ) -> None:
     monkeypatch.undo()
@@ -182,16 +189,16 @@ def test_dividing_costs_at_most_a_twentieth_more_requests(
     assert api.requests > pages or pages < 40
 
 
-class OtherWay(Api):
-    """Turns a list round that is filtered by creation."""
+class ReversedWhenFiltered(Api):
+    """Reverses a list that is filtered by creation time."""
 
-    def _listed(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found = super()._listed(params)
+    def _filtered(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = super()._filtered(params)
         return found[::-1] if any(name.startswith("created_at") for name in params) else found
 
 
 class Undated(Api):
-    """Leaves records without a time of creation out of a list that is filtered by it."""
+    """Omits records without a creation time from a list that is filtered by it."""
 
     def _passes(self, record: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
         if record["created_at"] is None:
@@ -199,17 +206,19 @@ class Undated(Api):
         return super()._passes(record, params)
 
 
-def test_an_api_that_orders_a_filtered_list_otherwise_gets_it_read_whole() -> None:
+def test_reads_a_list_as_a_whole_if_the_filter_changes_its_order() -> None:
     records = ordered(900, timedelta(hours=1))
-    emitted, left = read(OtherWay(records, None), ALERTS, (Partition(),), lambda count: 0)
-    assert left == ()
+    emitted, rest = read(ReversedWhenFiltered(records, None), ALERTS, (Partition(),), lambda count: 0)
+    assert rest == ()
     assert set(emitted) == {record["id"] for record in records}
 
 
 @pytest.mark.parametrize("days_at", [None, UTC])
 @pytest.mark.parametrize("created", ["0001-01-01T00:00:00Z", "1960-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_times_before_anything_are_read_too(days_at: timezone | None, created: str, reverse: bool) -> None:
+def test_reads_records_with_a_creation_time_before_the_earliest_moment(
+    days_at: timezone | None, created: str, reverse: bool
+) -> None:
     records = ordered(900, timedelta(hours=1))
     for number in (-1, -2):
         records[number]["created_at"] = created
@@ -218,7 +227,7 @@ def test_times_before_anything_are_read_too(days_at: timezone | None, created: s
     assert sorted(emitted) == sorted(record["id"] for record in records)
 
 
-def test_a_list_with_a_record_without_a_time_on_the_first_pages_is_not_divided() -> None:
+def test_does_not_divide_a_list_with_a_record_without_a_creation_time_on_its_first_pages() -> None:
     records = ordered(900, timedelta(hours=1))
     records[1]["created_at"] = None
     api = Undated(records, None)
@@ -227,7 +236,7 @@ def test_a_list_with_a_record_without_a_time_on_the_first_pages_is_not_divided()
     assert api.requests == len(records) / PAGE
 
 
-def test_no_more_parts_are_read_at_once_than_there_are_workers() -> None:
+def test_reads_no_more_sequences_at_once_than_there_are_workers() -> None:
     api = Api(ordered(300, timedelta(hours=1)), None)
     most = 0
 
@@ -236,5 +245,5 @@ def test_no_more_parts_are_read_at_once_than_there_are_workers() -> None:
         most = max(most, count)
         return count - 1
 
-    read(api, ALERTS, (Partition(),), turn, most=3)
+    read(api, ALERTS, (Partition(),), turn, max_sequences=3)
     assert most == 3

@@ -1,4 +1,4 @@
-"""Places: a stream's state is printed and read back as it was, and a bookmark never moves back."""
+"""The state of a stream: a dumped state loads as it was, and a bookmark never moves back."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.sync.state import EMPTY_MARKERS, Partition, ResumePoint, StateError, StreamPosition, StreamState
+from source_incident.errors import InputError
+from source_incident.protocol import FULL_REFRESH_MARKERS
+from source_incident.sync.state import Partition, ResumePoint, StreamPosition, StreamState
 from source_incident.timestamps import EARLIEST
 from unit_tests.singer.strategies import json_values
 
@@ -27,75 +29,75 @@ resumes = st.builds(ResumePoint, parts, st.none() | st.text(max_size=9), moments
 positions = st.builds(StreamPosition, st.none() | moments, st.none() | resumes)
 
 
-def progress(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> StreamState:
+def load(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> StreamState:
     return StreamState("incidents", cursor, modes, state)
 
 
-def again(given_progress: StreamState, modes: tuple[str, ...]) -> StreamState:
-    """The progress of the next run, from the state as it was printed."""
-    return progress(json.loads(json.dumps(given_progress.state())), modes)
+def reload(stream_state: StreamState, modes: tuple[str, ...]) -> StreamState:
+    """The state of the next run, loaded from a dumped state."""
+    return load(json.loads(json.dumps(stream_state.dump())), modes)
 
 
-# There and back
+# Dump and load
 
 
 @given(positions)
-def test_the_place_of_a_stream_comes_back_as_it_was(place: StreamPosition) -> None:
-    before = progress()
-    before.positions[""] = place
-    assert again(before, ("",)).positions == {"": place}
+def test_a_dumped_position_loads_as_it_was(position: StreamPosition) -> None:
+    before = load()
+    before.positions[""] = position
+    assert reload(before, ("",)).positions == {"": position}
 
 
 @given(
     st.dictionaries(st.sampled_from(MODES), positions, min_size=1), st.dictionaries(st.text(max_size=5), st.integers(1))
 )
-def test_the_places_of_modes_come_back_as_they_were(by_mode: dict[str, StreamPosition], pages: dict[str, int]) -> None:
+def test_dumped_positions_of_modes_load_as_they_were(by_mode: dict[str, StreamPosition], pages: dict[str, int]) -> None:
     modes = tuple(by_mode)
-    before = progress(modes=modes)
+    before = load(modes=modes)
     before.positions.update(by_mode)
     before.nested_pages.update(pages)
-    after = again(before, modes)
+    after = reload(before, modes)
     assert after.positions == by_mode
     assert after.nested_pages == pages
-    assert after.state() == before.state()
+    assert after.dump() == before.dump()
 
 
 @given(
     st.dictionaries(st.sampled_from(MODES), positions, min_size=2),
     st.lists(st.sets(st.sampled_from(MODES), min_size=1), max_size=4),
 )
-def test_modes_that_the_config_leaves_out_keep_their_places(
+def test_modes_that_the_config_does_not_have_keep_their_positions(
     by_mode: dict[str, StreamPosition], configs: list[set[str]]
 ) -> None:
-    before = progress(modes=tuple(by_mode))
+    before = load(modes=tuple(by_mode))
     before.positions.update(by_mode)
     current = before
     for modes in configs:
-        current = again(current, tuple(sorted(modes)))
+        current = reload(current, tuple(sorted(modes)))
         assert current.positions == {mode: by_mode.get(mode, StreamPosition()) for mode in modes}
-    assert again(current, tuple(by_mode)).positions == by_mode
+    assert reload(current, tuple(by_mode)).positions == by_mode
 
 
-def test_nothing_read_yet_is_a_state_that_the_next_run_takes() -> None:
-    assert progress().state() == {}
-    assert again(progress(), ("",)).positions == {"": StreamPosition()}
-    assert again(progress(modes=("standard", "test")), ("standard",)).positions == {"standard": StreamPosition()}
+def test_the_state_of_a_sync_that_read_nothing_can_be_loaded() -> None:
+    assert load().dump() == {}
+    assert reload(load(), ("",)).positions == {"": StreamPosition()}
+    assert reload(load(modes=("standard", "test")), ("standard",)).positions == {"standard": StreamPosition()}
 
 
-# Its form
+# The form of the state
 
 
 def test_a_state_has_the_documented_form() -> None:
-    state = progress({"updated_at": "2026-01-01T00:00:00Z", "resume": RESUME}).state()
+    state = load({"updated_at": "2026-01-01T00:00:00Z", "resume": RESUME}).dump()
     assert state == {"updated_at": "2026-01-01T00:00:00.000Z", "resume": RESUME}
 
 
-def test_modes_at_the_same_place_share_it_and_the_bookmark_is_the_earliest() -> None:
-    found = progress(modes=("standard", "retrospective", "test"))
+def test_modes_with_the_same_position_share_it_and_the_bookmark_is_the_earliest() -> None:
+    found = load(modes=("standard", "retrospective", "test"))
     found.positions.update(
         standard=StreamPosition(LATE), retrospective=StreamPosition(LATE), test=StreamPosition(EARLY)
     )
-    assert found.state() == {
+    assert found.dump() == {
         "updated_at": "2026-01-01T00:00:00.000Z",
         "modes": {
             "standard,retrospective": {"updated_at": "2026-02-01T00:00:00.000Z"},
@@ -104,27 +106,27 @@ def test_modes_at_the_same_place_share_it_and_the_bookmark_is_the_earliest() -> 
     }
 
 
-def test_a_mode_without_a_bookmark_means_no_bookmark_for_all() -> None:
-    found = progress(modes=("standard", "test"))
+def test_there_is_no_bookmark_for_all_modes_where_one_has_none() -> None:
+    found = load(modes=("standard", "test"))
     found.positions["standard"] = StreamPosition(LATE)
-    assert "updated_at" not in found.state()
+    assert "updated_at" not in found.dump()
 
 
-# Modes come and go
+# Modes that are added or removed
 
 
 def test_a_mode_added_to_the_config_is_read_from_the_start() -> None:
-    state = progress(modes=("standard", "retrospective"))
+    state = load(modes=("standard", "retrospective"))
     state.positions.update(standard=StreamPosition(LATE), retrospective=StreamPosition(LATE))
-    assert again(state, ("standard", "retrospective", "test")).positions == {
+    assert reload(state, ("standard", "retrospective", "test")).positions == {
         "standard": StreamPosition(LATE),
         "retrospective": StreamPosition(LATE),
         "test": StreamPosition(),
     }
 
 
-def test_the_bookmark_of_another_taps_making_is_for_the_modes_that_the_api_answers_with() -> None:
-    found = progress({"updated_at": "2026-01-01"}, ("standard", "retrospective", "test"))
+def test_the_bookmark_of_another_tap_is_for_the_modes_that_the_api_returns_without_a_filter() -> None:
+    found = load({"updated_at": "2026-01-01"}, ("standard", "retrospective", "test"))
     assert found.positions == {
         "standard": StreamPosition(EARLY),
         "retrospective": StreamPosition(EARLY),
@@ -132,39 +134,39 @@ def test_the_bookmark_of_another_taps_making_is_for_the_modes_that_the_api_answe
     }
 
 
-def test_a_bookmark_of_another_taps_making_keeps_for_modes_that_are_configured_later() -> None:
-    found = progress({"updated_at": "2026-01-01"}, ("standard",))
-    assert again(found, ("standard", "retrospective")).positions["retrospective"] == StreamPosition(EARLY)
+def test_the_bookmark_of_another_tap_is_kept_for_modes_that_are_configured_later() -> None:
+    found = load({"updated_at": "2026-01-01"}, ("standard",))
+    assert reload(found, ("standard", "retrospective")).positions["retrospective"] == StreamPosition(EARLY)
 
 
 # Bookmarks
 
 
 @given(positions, st.lists(st.tuples(st.sampled_from(["reached", "finished", "restarted"]), moments), max_size=8))
-def test_a_bookmark_never_moves_back(place: StreamPosition, events: list[tuple[str, datetime]]) -> None:
-    for event, began in events:
-        before = place.bookmark
+def test_a_bookmark_never_moves_back(position: StreamPosition, events: list[tuple[str, datetime]]) -> None:
+    for event, began_at in events:
+        before = position.bookmark
         match event:
             case "reached":
-                place = place.reached((Partition("01H"),), None, began)
-                assert place.bookmark == before, "an unfinished pass leaves the bookmark"
-                assert place.resume == ResumePoint((Partition("01H"),), None, began)
+                position = position.reached((Partition("01H"),), None, began_at)
+                assert position.bookmark == before, "an unfinished scan does not move the bookmark"
+                assert position.resume == ResumePoint((Partition("01H"),), None, began_at)
             case "finished":
-                place = place.finished(began)
-                assert place.bookmark is not None
-                assert place.bookmark >= began
-                assert place.resume is None
+                position = position.finished(began_at)
+                assert position.bookmark is not None
+                assert position.bookmark >= began_at
+                assert position.resume is None
             case _:
-                place = place.restarted()
-                assert place == StreamPosition(before)
-        assert before is None or (place.bookmark is not None and place.bookmark >= before)
+                position = position.restarted()
+                assert position == StreamPosition(before)
+        assert before is None or (position.bookmark is not None and position.bookmark >= before)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC)))
-def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> None:
-    found = progress()
+def test_a_dumped_bookmark_is_never_later_than_it_was(bookmark: datetime) -> None:
+    found = load()
     found.positions[""] = StreamPosition(bookmark)
-    read = again(found, ("",)).positions[""].bookmark
+    read = reload(found, ("",)).positions[""].bookmark
     assert read is not None
     assert timedelta(0) <= bookmark - read < timedelta(milliseconds=1)
 
@@ -179,28 +181,28 @@ def test_a_printed_bookmark_is_never_later_than_it_was(bookmark: datetime) -> No
         ("2026-01-01T00:00:00.000000Z", EARLY),
     ],
 )
-def test_a_bookmark_may_be_written_in_many_ways(text: str, moment: datetime) -> None:
-    assert progress({"updated_at": text}).positions == {"": StreamPosition(moment)}
+def test_accepts_a_bookmark_in_several_formats(text: str, moment: datetime) -> None:
+    assert load({"updated_at": text}).positions == {"": StreamPosition(moment)}
 
 
-# States that say nothing, or nothing that can be understood
+# States that hold nothing, and invalid states
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "1970-01-01", "2019-12-31T23:59:59.999Z"])
-def test_a_moment_before_any_account_means_everything(text: str) -> None:
+def test_a_moment_before_the_earliest_one_means_everything(text: str) -> None:
     resume = {"parts": [{"after": "01H", "to": text}], "since": None, "began": text}
-    place = progress({"updated_at": text, "resume": resume}).positions[""]
-    assert place == StreamPosition(EARLIEST, ResumePoint((Partition("01H", None, EARLIEST),), None, EARLIEST))
+    position = load({"updated_at": text, "resume": resume}).positions[""]
+    assert position == StreamPosition(EARLIEST, ResumePoint((Partition("01H", None, EARLIEST),), None, EARLIEST))
 
 
-@pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(EMPTY_MARKERS))])
+@pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(FULL_REFRESH_MARKERS))])
 @pytest.mark.parametrize("modes", [("",), ("standard",)])
-def test_a_state_that_says_nothing_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
-    assert progress(state, modes).positions == {mode: StreamPosition() for mode in modes}
+def test_a_state_without_a_position_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
+    assert load(state, modes).positions == {mode: StreamPosition() for mode in modes}
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("state", "problem"),
     [
         ({"created_at": "2026-01-01"}, "none of updated_at, modes, resume"),
         ({"updated_at": "yesterday"}, "updated_at is 'yesterday'"),
@@ -223,19 +225,21 @@ def test_a_state_that_says_nothing_is_a_first_sync(state: Any, modes: tuple[str,
         ({"resume": {"after": "01H"}}, "resume.began"),
     ],
 )
-def test_a_bad_state_names_what_is_wrong(state: Any, said: str) -> None:
-    with pytest.raises(StateError) as caught:
-        progress(state)
-    assert said in str(caught.value)
-    with pytest.raises(StateError) as caught:
-        progress({"modes": {"standard": state}} if "created_at" not in state else state, ("standard",))
-    assert said.replace("of it", "of modes.standard") in str(caught.value)
+def test_an_invalid_state_is_an_error_that_names_the_problem(state: Any, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(state)
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("state: the state of the stream 'incidents' is not valid: ")
+    assert str(caught.value).endswith(". Remove it from the state to read the stream from the start")
+    with pytest.raises(InputError) as caught:
+        load({"modes": {"standard": state}} if "created_at" not in state else state, ("standard",))
+    assert problem.replace("of it", "of modes.standard") in str(caught.value)
 
 
 @pytest.mark.parametrize("modes", [[], "standard", 5, {"standard": "2026-01-01"}, {"standard": None}])
-def test_bad_modes_are_named(modes: Any) -> None:
-    with pytest.raises(StateError, match="modes"):
-        progress({"modes": modes}, ("standard",))
+def test_invalid_modes_are_an_error(modes: Any) -> None:
+    with pytest.raises(InputError, match="modes"):
+        load({"modes": modes}, ("standard",))
 
 
 @given(
@@ -251,12 +255,12 @@ def test_bad_modes_are_named(modes: Any) -> None:
 )
 def test_any_json_is_a_state_or_an_error(state: dict[str, Any], modes: tuple[str, ...]) -> None:
     try:
-        found = progress(state, modes)
-    except StateError as error:
-        said = str(error)
+        found = load(state, modes)
+    except InputError as error:
+        text = str(error)
     else:
-        said = "understood"
+        text = "valid"
         assert tuple(found.positions) == modes
-        assert again(found, modes).positions == found.positions
-    assert said
-    assert "\n" not in said
+        assert reload(found, modes).positions == found.positions
+    assert text
+    assert "\n" not in text

@@ -69,5 +69,5 @@ def test_has_the_remaining_rate_limit_after_the_api_reported_it(client: Client) 
     stats = SyncStats(client, 1)
     assert stats.rate_limit_remaining() is None
     headers = {"X-RateLimit-Limit": "1200, 1200;window=1e9", "X-RateLimit-Remaining": "1100"}
-    client.pace.answered("/v2/users", headers)
+    client.rate_limiter.answered("/v2/users", headers)
     assert stats.rate_limit_remaining() == 1100

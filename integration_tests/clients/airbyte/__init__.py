@@ -1,0 +1,1 @@
+"""Clients of the Airbyte protocol: the CDK's standard tests, PyAirbyte, dlt."""

@@ -1,7 +1,7 @@
-"""Reads with PyAirbyte; run in its environment: a request a line on stdin, an answer a line on stdout.
+"""Read with PyAirbyte, in PyAirbyte's environment. One process serves all tests, because the import takes seconds.
 
-A request is {"source": arguments of get_source, "streams": names or "*", "cache": a DuckDB file}, the answer the number
-of records read. PyAirbyte takes seconds to import, so one process serves all tests.
+Each line on stdin is a request: {"source": arguments of get_source, "streams": names or "*", "cache": a DuckDB file}.
+Each line on stdout is an answer: the number of records read.
 """
 
 import json
@@ -12,7 +12,7 @@ import airbyte
 from airbyte.caches import DuckDBCache
 
 answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # PyAirbyte talks to its user on stdout too
+os.dup2(2, 1)  # PyAirbyte also prints to stdout
 
 for line in sys.stdin:
     request = json.loads(line)
@@ -21,5 +21,5 @@ for line in sys.stdin:
     source.select_streams(request["streams"])
     cache = DuckDBCache(db_path=request["cache"])
     result = source.read(cache=cache)
-    cache.close()  # lets go of the file
+    cache.close()  # releases the file
     print(json.dumps(result.processed_records), file=answers, flush=True)

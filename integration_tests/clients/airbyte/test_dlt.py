@@ -1,4 +1,4 @@
-"""examples/load_with_dlt.py loads into DuckDB what the account holds; then, what changed. It needs nothing more."""
+"""examples/load_with_dlt.py loads the account into DuckDB, then the changes."""
 
 from __future__ import annotations
 
@@ -9,45 +9,46 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from integration_tests.clients.airbyte.warehouse import Warehouse, change
-from integration_tests.conftest import KEY, SMALL
-from integration_tests.support.tap import ROOT, SECONDS, Catalog
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.sandboxes import KEY, SMALL
+from integration_tests.support.tap import ROOT, SECONDS
+from integration_tests.support.warehouse import Warehouse, change_account
 from sandbox import Sandbox
 
 pytestmark = pytest.mark.clients
 
 
-def test_dlt_loads_the_account_and_then_what_changed(catalog: Catalog, tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", "incident_io", "_dlt_load_id", catalog.keys)
+def test_loads_the_account_and_then_the_changes(catalog: Catalog, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", "incident_io", catalog.keys, "_dlt_load_id")
     with Sandbox(process=True, key=KEY, **SMALL) as sandbox:
         load(sandbox, tmp_path)
         warehouse.assert_holds(sandbox, catalog.by_default)
         incremental = catalog.incremental & set(catalog.by_default)
-        before = warehouse.marks(incremental)
-        changed = change(sandbox, catalog.keys)
+        before = warehouse.loads(incremental)
+        changed = change_account(sandbox, catalog.keys)
         load(sandbox, tmp_path)
         warehouse.assert_holds(sandbox, catalog.by_default)
-    after = warehouse.marks(changed)
+    after = warehouse.loads(changed)
     for name, keys in changed.items():
-        assert {key for key, mark in after[name].items() if before[name].get(key) != mark} == keys
+        assert {key for key, load_id in after[name].items() if before[name].get(key) != load_id} == keys
 
 
-def test_a_run_that_fails_loads_nothing(tmp_path: Path) -> None:
+def test_a_failed_run_loads_nothing(tmp_path: Path) -> None:
     with Sandbox(process=True, key=KEY, **SMALL) as sandbox:
-        done = run(tmp_path, sandbox.url, "another-key-0815")
-    assert done.returncode != 0
-    assert "tap-incident ended with exit code" in done.stderr
+        process = run(tmp_path, sandbox.url, "another-key-0815")
+    assert process.returncode != 0
+    assert "tap-incident ended with exit code" in process.stderr
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         assert connection.sql("SELECT * FROM duckdb_tables()").fetchall() == []
 
 
 def load(sandbox: Sandbox, directory: Path) -> None:
-    done = run(directory, sandbox.url, sandbox.key)
-    assert done.returncode == 0, done.stderr[-3000:]
+    process = run(directory, sandbox.url, sandbox.key)
+    assert process.returncode == 0, process.stderr[-3000:]
 
 
 def run(directory: Path, endpoint: str, key: str) -> subprocess.CompletedProcess[str]:
-    """As its user does, with tap-incident on the PATH and the key in the environment."""
+    """Run the example with tap-incident on the PATH and the key in the environment."""
     environment = {
         "DLT_DATA_DIR": str(directory / "dlt"),
         "INCIDENT_API_KEY": key,

@@ -1,7 +1,7 @@
-"""PyAirbyte reads into its cache what the account holds, from the program and from the image; then, what changed.
+"""PyAirbyte reads the account into its cache, then the changes, from the program and from the image.
 
-What it needs: use_host_network, for the sandbox; AIRBYTE_OFFLINE_MODE, so that it tells nobody and asks no registry.
-What is worked around: nothing.
+The tests set use_host_network, so that the container reaches the sandbox, and AIRBYTE_OFFLINE_MODE, so that PyAirbyte
+sends no telemetry and no requests to a registry.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from integration_tests.clients.airbyte.warehouse import Warehouse, change
-from integration_tests.conftest import KEY, SMALL
-from integration_tests.support.tap import ROOT, Catalog
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.sandboxes import KEY, SMALL
+from integration_tests.support.tap import ROOT
+from integration_tests.support.warehouse import Warehouse, change_account
 from sandbox import Sandbox
 
 Read = Callable[..., int]
@@ -27,9 +28,9 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
-    """Reads into a cache; how many records came."""
+    """Read streams into a cache; returns the number of records."""
     directory = tmp_path_factory.mktemp("pyairbyte")
-    directory.chmod(0o755)  # it is mounted into containers, whose user is another
+    directory.chmod(0o755)  # containers with another user mount it
     environment = {
         "AIRBYTE_OFFLINE_MODE": "1",
         "AIRBYTE_LOGGING_ROOT": str(directory / "logs"),
@@ -38,49 +39,49 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
         "HOME": str(directory),
     }
     with (
-        (directory / "said.txt").open("w+") as said,
+        (directory / "log.txt").open("w+") as log,
         subprocess.Popen(
             [ROOT / ".venv-pyairbyte" / "bin" / "python", Path(__file__).with_name("reader.py")],
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=log,
             text=True,
         ) as process,
     ):
 
-        def ask(cache: Path, streams: list[str] | str, **source: Any) -> int:
+        def read_into(cache: Path, streams: list[str] | str, **source: Any) -> int:
             assert process.stdin is not None
             assert process.stdout is not None
             print(
                 json.dumps({"source": source, "streams": streams, "cache": str(cache)}), file=process.stdin, flush=True
             )
             answer = process.stdout.readline()
-            assert answer, Path(said.name).read_text()[-3000:]
+            assert answer, Path(log.name).read_text()[-3000:]
             return int(answer)
 
-        yield ask
+        yield read_into
         process.communicate(timeout=60)
 
 
-@pytest.mark.parametrize("way", ["local_executable", "docker_image"])
-def test_the_cache_holds_the_account_and_then_what_changed(
-    way: str, read: Read, catalog: Catalog, tmp_path: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("installation", ["local_executable", "docker_image"])
+def test_reads_the_account_and_then_the_changes(
+    installation: str, read: Read, catalog: Catalog, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     source: dict[str, Any] = {"local_executable": str(ROOT / ".venv" / "bin" / "source-incident")}
-    if way == "docker_image":
+    if installation == "docker_image":
         source = {"docker_image": request.getfixturevalue("image").id, "use_host_network": True}
     with Sandbox(process=True, key=KEY, **SMALL) as sandbox:
         source["config"] = {"api_key": sandbox.key, "endpoint": sandbox.url}
-        warehouse = Warehouse(tmp_path / "cache.duckdb", "main", "_airbyte_raw_id", catalog.keys)
+        warehouse = Warehouse(tmp_path / "cache.duckdb", "main", catalog.keys, "_airbyte_raw_id")
         first = read(warehouse.database, "*", **source)
         warehouse.assert_holds(sandbox, catalog.keys)
-        before = warehouse.marks(catalog.incremental)
-        changed = change(sandbox, catalog.keys)
-        # PyAirbyte takes a quarter of a second a stream: all of them once is enough.
+        before = warehouse.loads(catalog.incremental)
+        changed = change_account(sandbox, catalog.keys)
+        # PyAirbyte needs a quarter of a second per stream, so the second read selects the changed streams only.
         second = read(warehouse.database, list(changed), **source)
         warehouse.assert_holds(sandbox, changed)
-    after = warehouse.marks(changed)
+    after = warehouse.loads(changed)
     for name, keys in changed.items():
-        assert {key for key, mark in after[name].items() if before[name].get(key) != mark} == keys
+        assert {key for key, load_id in after[name].items() if before[name].get(key) != load_id} == keys
     assert second == sum(map(len, changed.values())) < first

@@ -1,8 +1,8 @@
 """The CDK's standard tests, of the source in this process and of the image.
 
-What is worked around: the CDK builds an image from a template that it downloads, starts containers on Docker's own
-network, and asks Airbyte's registry for the published spec. The fixtures give it our image and the host's network;
-the registry here is published.json, the spec whose configs must stay valid.
+By default the CDK builds an image from a template that it downloads, starts containers on Docker's own network, and
+requests the published spec from Airbyte's registry. The fixtures replace these with our image, the host's network, and
+published.json, the spec whose configs must stay valid.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Airbyte's registry of connectors, with what was published of this one."""
+    """Serve published.json instead of Airbyte's registry of connectors."""
     files = partial(Published, directory=str(Path(__file__).parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -37,14 +37,14 @@ def _registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Published(SimpleHTTPRequestHandler):
-    """Answers for the one connector and the one registry that it is in."""
+    """Answers requests for this connector only."""
 
     def translate_path(self, path: str) -> str:
-        known = path == "/tap-incident/source-incident/latest/oss.json"
-        return super().translate_path("/published.json" if known else path)
+        is_known = path == "/tap-incident/source-incident/latest/oss.json"
+        return super().translate_path("/published.json" if is_known else path)
 
 
 class TestSourceIncident(SourceTestSuiteBase):
-    """Everything that the CDK asks of a source."""
+    """The CDK's tests of a source."""
 
     connector = SourceIncident

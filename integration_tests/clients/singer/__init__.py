@@ -1,0 +1,1 @@
+"""Clients of the Singer protocol: targets and the Singer project's checker."""

@@ -1,4 +1,4 @@
-"""Singer targets of other people's, as they are published: what they are given, and what they then hold."""
+"""Run published Singer targets and read what they loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 
 import duckdb
 
-from integration_tests.clients.singer.postgres import Cluster
+from integration_tests.support.postgres import Cluster
 from integration_tests.support.tap import ROOT, SECONDS, Record
 
 SCHEMA = "incident"
@@ -22,15 +22,15 @@ SCHEMA = "incident"
 
 class Target(Protocol):
     empty_is_null: ClassVar[bool]
-    """Whether it holds an empty text as null."""
+    """Whether the target stores an empty text as null."""
 
     def load(self, messages: bytes) -> Any:
-        """Loads a tap's output; the last state that the target printed."""
+        """Load a tap's output; return the last state that the target printed."""
 
     def tables(self) -> set[str]: ...
 
     def rows(self, streams: Iterable[str]) -> dict[str, list[Record]]:
-        """What it holds of some streams, in values of JSON, numbers exact; what begins with _sdc_ is its own."""
+        """Return the rows of some streams as JSON values with exact numbers. The target adds columns _sdc_*."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Jsonl:
 
 @dataclass
 class DuckDB:
-    # It loads through a CSV file, where it writes both as nothing.
+    # The target loads through a CSV file, where both are an empty field.
     empty_is_null = True
     directory: Path
 
@@ -66,7 +66,7 @@ class DuckDB:
         return str(self.directory / "warehouse.duckdb")
 
     def load(self, messages: bytes) -> Any:
-        # The metadata columns tell the target's CSV reader a first row from a header.
+        # Without metadata columns the target can mistake the first row for a header.
         config = {"path": self._database, "default_target_schema": SCHEMA, "add_metadata_columns": True}
         return _load(".venv-targets/bin/target-duckdb", messages, _file(self.directory / "config.json", config))
 
@@ -75,12 +75,12 @@ class DuckDB:
             return {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
 
     def rows(self, streams: Iterable[str]) -> dict[str, list[Record]]:
-        found = {}
+        rows = {}
         with duckdb.connect(self._database, read_only=True) as connection:
             for name in streams:
                 relation = connection.sql(f'SELECT * FROM {SCHEMA}."{name}"')  # noqa: S608
-                found[name] = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
-        return found
+                rows[name] = [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+        return rows
 
 
 @dataclass
@@ -89,10 +89,10 @@ class Postgres:
     cluster: Cluster
 
     def load(self, messages: bytes) -> Any:
-        given = {"DEFAULT_TARGET_SCHEMA": SCHEMA}
+        settings = {"DEFAULT_TARGET_SCHEMA": SCHEMA}
         for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE"):
-            given[name] = self.cluster.environment[f"PG{name}"]
-        environment = {f"TARGET_POSTGRES_{name}": value for name, value in given.items()}
+            settings[name] = self.cluster.environment[f"PG{name}"]
+        environment = {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()}
         return _load(".venv-postgres/bin/target-postgres", messages, "ENV", {**environment, "PGTZ": "UTC"})
 
     def tables(self) -> set[str]:
@@ -102,19 +102,19 @@ class Postgres:
         return self.cluster.rows(SCHEMA, streams)
 
 
-def same(held: Any, value: Any, schema: Mapping[str, Any]) -> bool:
+def same_value(loaded: Any, value: Any, schema: Mapping[str, Any]) -> bool:
     """Whether a column holds a value of the API.
 
-    A database's moment has no zone, and is of UTC; a list or an object can be a text of JSON.
+    Timestamps of a database have no zone and are in UTC. A list or an object can be JSON text.
     """
-    if value is None or held is None:
-        return value is None and held is None
+    if value is None or loaded is None:
+        return value is None and loaded is None
     if schema.get("format") == "date-time":
-        moment = held if isinstance(held, datetime) else datetime.fromisoformat(held)
+        moment = loaded if isinstance(loaded, datetime) else datetime.fromisoformat(loaded)
         return _utc(moment) == _utc(datetime.fromisoformat(value))
-    if isinstance(value, dict | list) and isinstance(held, str):
-        held = json.loads(held, parse_float=Decimal)
-    return _exact(held) == _exact(value)
+    if isinstance(value, dict | list) and isinstance(loaded, str):
+        loaded = json.loads(loaded, parse_float=Decimal)
+    return _exact(loaded) == _exact(value)
 
 
 def _utc(moment: datetime) -> datetime:
@@ -122,7 +122,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _exact(value: Any) -> Any:
-    """The value with numbers that are the same only if all their digits are, and true and false no numbers."""
+    """Return the value with numbers as Decimal, and with booleans that differ from numbers."""
     if isinstance(value, dict):
         return {key: _exact(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -133,15 +133,15 @@ def _exact(value: Any) -> Any:
 
 
 def _load(program: str, messages: bytes, config: str, environment: Mapping[str, str] | None = None) -> Any:
-    done = subprocess.run(
+    process = subprocess.run(
         [ROOT / program, "--config", config],
         input=messages,
         env={**os.environ, **(environment or {})},
         capture_output=True,
         timeout=SECONDS,
     )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr.decode()[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def _file(path: Path, document: Any) -> str:

@@ -1,7 +1,7 @@
-"""The Singer project's own checker, singer-check-tap, and its library accept what the tap prints.
+"""singer-check-tap and the Singer library accept the tap's output.
 
-Its `--tap` reads its own summary before the thread that makes it is done, so that it fails by chance: it is given
-the output instead.
+The checker gets the output on stdin. Its option `--tap` fails at random, because it reads its summary before the thread
+that writes it has finished.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.support.tap import ROOT, SECONDS, SINGER, Catalog, Run
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.tap import ROOT, SECONDS, SINGER, Run
 
 BIN = ROOT / ".venv-singer" / "bin"
 
@@ -26,24 +27,26 @@ for entry in singer.Catalog.load(sys.argv[1]).get_selected_streams({}):
 
 
 def check(output: bytes, directory: Path) -> str:
-    """What singer-check-tap says of an output that it accepts."""
-    checked = subprocess.run(
+    """Run singer-check-tap, which has to accept an output; return what it prints."""
+    process = subprocess.run(
         [BIN / "singer-check-tap"], input=output, cwd=directory, capture_output=True, timeout=SECONDS
     )
-    assert checked.returncode == 0, checked.stderr.decode()[-2000:]
-    return checked.stdout.decode()
+    assert process.returncode == 0, process.stderr.decode()[-2000:]
+    return process.stdout.decode()
 
 
 @pytest.mark.parametrize("sync", ["first", "second"])
-def test_a_syncs_output_is_valid(sync: str, request: pytest.FixtureRequest, catalog: Catalog, tmp_path: Path) -> None:
+def test_accepts_the_output_of_a_sync(
+    sync: str, request: pytest.FixtureRequest, catalog: Catalog, tmp_path: Path
+) -> None:
     run: Run = request.getfixturevalue(sync)
-    said = check(run.stdout, tmp_path)
-    assert "The output is valid." in said
-    assert f"It contained {len(run.messages)} messages for {len(catalog.keys)} streams." in said
+    report = check(run.stdout, tmp_path)
+    assert "The output is valid." in report
+    assert f"It contained {len(run.messages)} messages for {len(catalog.keys)} streams." in report
 
 
-def test_the_discovered_schemas_are_those_of_the_records(first: Run, catalog: Catalog, tmp_path: Path) -> None:
-    """The Singer library reads the catalog that discovery prints, and the records fit what it made of it."""
+def test_records_match_the_discovered_schemas(first: Run, catalog: Catalog, tmp_path: Path) -> None:
+    """The Singer library writes the SCHEMA messages from the discovered catalog."""
     discovered = tmp_path / "catalog.json"
     discovered.write_text(json.dumps(catalog.of(SINGER, catalog.keys)))
     schemas = subprocess.run(
@@ -54,8 +57,8 @@ def test_the_discovered_schemas_are_those_of_the_records(first: Run, catalog: Ca
     assert f"{len(records):7} record messages" in check(schemas + b"".join(records), tmp_path)
 
 
-def test_a_record_that_does_not_fit_is_refused(first: Run, tmp_path: Path) -> None:
-    """The check can fail."""
+def test_rejects_a_record_that_does_not_match(first: Run, tmp_path: Path) -> None:
+    """Proves that the check can fail."""
     changed = first.stdout.replace(b'"rank":0', b'"rank":"first"')
     with pytest.raises(AssertionError, match="'first' is not of type"):
         check(changed, tmp_path)

@@ -1,35 +1,36 @@
-"""Clocks that are wrong, or jump: what changes after a sync comes in the next one."""
+"""Wrong and jumping clocks: the next sync emits what changed after the first one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration_tests.conftest import MakeTap
-from integration_tests.faults.conftest import Reliability
-from integration_tests.faults.runs import clean
+from integration_tests.faults.report import Report
+from integration_tests.faults.runs import assert_clean_output
 from integration_tests.support.account import Account
-from integration_tests.support.compare import differences
-from integration_tests.support.tap import PROTOCOLS, Catalog, Destination, Run, Tap
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Destination, differences
+from integration_tests.support.sandboxes import StartSandbox
+from integration_tests.support.tap import PROTOCOLS, MakeTap, Run, Tap
 from sandbox import Sandbox
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 NAMES = ("alerts", "actions")
+RESULT = "every record is emitted; the next sync emits what changed after this one"
 
 
-def complete(sandbox: Sandbox, catalog: Catalog, tap: Tap, first: Run) -> None:
-    """Sees that the first run brought everything, and a run from its state what changed after it."""
+def assert_nothing_is_missed(sandbox: Sandbox, catalog: Catalog, tap: Tap, first: Run) -> None:
+    """Check that the first run emitted every record, and that the next one emits a later change."""
     destination = Destination(catalog.keys)
     destination.load(first)
-    clean(first)
+    assert_clean_output(first)
     assert not list(differences(destination, Account(sandbox).of(NAMES)))
     bookmark = first.states["alerts"]["updated_at"]
-    assert datetime.fromisoformat(bookmark) <= datetime.now(UTC), "what changes until then would not be read"
+    assert datetime.fromisoformat(bookmark) <= datetime.now(UTC), "the next sync would miss the changes until then"
     (record, *_) = sandbox.records("alerts")
     record["updated_at"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     sandbox.put("alerts", [{**record, "title": "Changed after the first sync"}])
@@ -38,34 +39,34 @@ def complete(sandbox: Sandbox, catalog: Catalog, tap: Tap, first: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "protocol", "fault"),
+    ("clock", "protocol", "fault"),
     [
         ("a day ahead", PROTOCOLS[0], "date:offset=86400"),
         ("a day behind", PROTOCOLS[1], "date:offset=-86400"),
-        ("a day ahead from the third answer on", PROTOCOLS[0], "date:offset=86400,nth=3-"),
-        ("no date at all", PROTOCOLS[1], "date:value=soon"),
+        ("a day ahead from the third answer", PROTOCOLS[0], "date:offset=86400,nth=3-"),
+        ("an invalid date", PROTOCOLS[1], "date:value=soon"),
     ],
 )
-def test_the_clock_of_the_api(
-    new_sandbox: Callable[..., Sandbox],
+def test_tolerates_a_wrong_api_clock(
+    new_sandbox: StartSandbox,
     tap_of: MakeTap,
     catalog: Catalog,
-    what: str,
+    clock: str,
     protocol: str,
     fault: str,
-    reliability: Reliability,
+    reliability: Report,
 ) -> None:
-    """The API's `Date`, by which a sync's bookmark is set, is wrong. Of the API's clock and the machine's, the one
-    that is behind counts:"""
+    """The `Date` header of the API is wrong. The bookmark of a sync comes from this header, or from the machine's clock
+    if that is behind."""
     sandbox = new_sandbox(alerts=160, fault=[fault])
     tap = tap_of(sandbox)
-    complete(sandbox, catalog, tap, tap.read(catalog.of(protocol, NAMES)).ok())
-    reliability(f"{what}", "every record came; so did what changed after that sync, in the next one")
+    assert_nothing_is_missed(sandbox, catalog, tap, tap.read(catalog.of(protocol, NAMES)).ok())
+    reliability(clock, RESULT)
 
 
 @pytest.mark.parametrize(("before", "after", "protocol"), [("+2d", "-2d", PROTOCOLS[0]), ("-2d", "+2d", PROTOCOLS[1])])
-def test_the_clock_of_the_machine(
-    new_sandbox: Callable[..., Sandbox],
+def test_tolerates_a_jump_of_the_machine_clock(
+    new_sandbox: StartSandbox,
     tap_of: MakeTap,
     catalog: Catalog,
     tmp_path: Path,
@@ -73,9 +74,9 @@ def test_the_clock_of_the_machine(
     before: str,
     after: str,
     protocol: str,
-    reliability: Reliability,
+    reliability: Report,
 ) -> None:
-    """The clock of the machine that syncs jumps by four days in the middle of it, while a request is tried again:"""
+    """The clock of the machine jumps by four days during the sync, while a request is retried."""
     if not FAKETIME and not os.environ.get("CI"):
         pytest.skip("libfaketime is not installed (Debian: apt-get install libfaketime)")
     sandbox = new_sandbox(alerts=160, fault=["503:path=/v2/alerts,query=after=,times=1"])
@@ -92,16 +93,7 @@ def test_the_clock_of_the_machine(
         for name, value in faked.items():
             environment.setenv(name, value)
         process = tap.start(*tap.read_arguments(catalog.of(protocol, NAMES)))
-    assert process.stdout is not None
-    taken = b""
-    while b'"RECORD"' not in taken:
-        line = process.stdout.readline()
-        assert line, "it ended by itself"
-        taken += line
+    output = tap.read_lines(process, until=lambda output: b'"RECORD"' in output)
     clock.write_text(after)
-    run = tap.ended(process, taken).ok()
-    complete(sandbox, catalog, tap, run)
-    reliability(
-        f"{before} when it starts, {after} from then on",
-        "every record came; so did what changed after that sync, in the next one",
-    )
+    assert_nothing_is_missed(sandbox, catalog, tap, tap.wait(process, output).ok())
+    reliability(f"{before} at the start, {after} after the first record", RESULT)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test's own, from Debian's package or whichever is on the PATH."""
+"""Run a temporary PostgreSQL server, from Debian's package or from the PATH."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from typing import Any
 
 SECONDS = 60
 USER = "loader"
-PLAIN = ("--no-sync", "--encoding", "UTF8", "--locale", "C")
+INITDB_OPTIONS = ("--no-sync", "--encoding", "UTF8", "--locale", "C")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A running PostgreSQL on 127.0.0.1 that asks `USER` for no password."""
+    """A running PostgreSQL server on 127.0.0.1. `USER` needs no password."""
 
     programs: Path
     port: int
 
     @property
     def environment(self) -> dict[str, str]:
-        """What libpq's programs need to reach it."""
+        """The environment variables that connect libpq's programs to the server."""
         return {"PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": USER, "PGPASSWORD": "none"} | {
             "PGDATABASE": "postgres"
         }
 
     def lines(self, *queries: str) -> list[str]:
-        """What psql prints of the queries, a line a row."""
+        """Return what psql prints for the queries: one line per row."""
         arguments = [argument for query in queries for argument in ("--command", query)]
-        done = subprocess.run(
+        process = subprocess.run(
             [self.programs / "psql", "--no-psqlrc", "--tuples-only", "--no-align", *arguments],
             env={**os.environ, **self.environment, "PGCLIENTENCODING": "UTF8"},
             capture_output=True,
             timeout=SECONDS,
         )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().split("\n")[:-1]
+        assert process.returncode == 0, process.stderr.decode()
+        return process.stdout.decode().split("\n")[:-1]
 
     def tables(self, schema: str) -> set[str]:
         return set(self.lines(f"SELECT tablename FROM pg_tables WHERE schemaname = '{schema}'"))  # noqa: S608
 
     def rows(self, schema: str, tables: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-        """The rows of tables as JSON has them; numbers with a point are exact, moments a text without a zone."""
+        """Return the rows of some tables as JSON values: fractions as Decimal, timestamps as text without a zone."""
         names = list(tables)
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        # In hexadecimal, because psql leaves out characters that it takes for invisible.
+        # Hexadecimal, because psql omits characters that it considers invisible.
         select = "SELECT '{1} ' || encode(convert_to(row_to_json(r)::text, 'UTF8'), 'hex') FROM {0}.\"{1}\" r"
         for line in self.lines(*(select.format(schema, name) for name in names)):
             name, _, row = line.partition(" ")
@@ -62,21 +62,21 @@ class Cluster:
 
 
 def programs() -> Path | None:
-    """The directory of PostgreSQL's programs; None: it is not installed."""
+    """Return the directory of PostgreSQL's programs; None if PostgreSQL is not installed."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     on_path = shutil.which("initdb")
     return debian[-1] if debian else Path(on_path).parent if on_path else None
 
 
 @contextmanager
-def cluster(at: Path, **settings: str) -> Iterator[Cluster]:
-    """Runs one for as long as the `with` block lasts; its data is gone afterwards.
+def cluster(binaries: Path, **settings: str) -> Iterator[Cluster]:
+    """Run a server while the `with` block lasts, then delete its data.
 
-    It refuses to be root, so root runs it as `nobody`.
+    PostgreSQL refuses to run as root, so root starts it as `nobody`.
 
     Args:
-        at: PostgreSQL's programs.
-        settings: of postgresql.conf.
+        binaries: directory of PostgreSQL's programs.
+        settings: settings of postgresql.conf.
     """
     account = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
     given = {
@@ -91,7 +91,7 @@ def cluster(at: Path, **settings: str) -> Iterator[Cluster]:
             shutil.chown(directory, "nobody")
         data = Path(directory) / "data"
         subprocess.run(
-            [at / "initdb", "--pgdata", data, "--username", USER, "--auth", "trust", *PLAIN],
+            [binaries / "initdb", "--pgdata", data, "--username", USER, "--auth", "trust", *INITDB_OPTIONS],
             cwd=directory,
             capture_output=True,
             timeout=SECONDS,
@@ -100,7 +100,7 @@ def cluster(at: Path, **settings: str) -> Iterator[Cluster]:
         )
         port = _free_port()
         options = " ".join(f"-c {name}={value}" for name, value in {**given, "port": str(port)}.items())
-        control = [at / "pg_ctl", "--pgdata", data, "--wait", "--silent"]
+        control = [binaries / "pg_ctl", "--pgdata", data, "--wait", "--silent"]
         log = Path(directory) / "log"
         subprocess.run(
             [*control, "--log", log, "--options", options, "start"],
@@ -110,7 +110,7 @@ def cluster(at: Path, **settings: str) -> Iterator[Cluster]:
             **account,
         )
         try:
-            yield Cluster(at, port)
+            yield Cluster(binaries, port)
         finally:
             subprocess.run(
                 [*control, "--mode", "immediate", "stop"], cwd=directory, timeout=SECONDS, check=True, **account
