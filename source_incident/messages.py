@@ -1,9 +1,9 @@
 """Converts what a sync emits to messages of the Airbyte protocol."""
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -26,6 +26,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident import clock
 from source_incident.api import (
     ApiError,
     AuthenticationError,
@@ -75,7 +76,7 @@ class MessageConverter:
                 if stats.records == len(event.records):
                     yield self._status(name, AirbyteStreamStatus.RUNNING)
                 self._counts[name] += len(event.records)
-                yield RecordBatch(name, event.records, int(time.time() * 1000), event.version)
+                yield RecordBatch(name, event.records, _milliseconds(clock.now()), event.version)
             case Checkpoint():
                 self._states[name] = event.state
                 yield self._state(name)
@@ -158,12 +159,16 @@ def failure_type(error: Exception) -> FailureType:
     return FailureType.transient_error if isinstance(error, TransientError) else FailureType.system_error
 
 
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
 def _estimate(stream: str, records: int | None) -> AirbyteMessage:
     return AirbyteMessage(
         type=Type.TRACE,
         trace=AirbyteTraceMessage(
             type=TraceType.ESTIMATE,
-            emitted_at=time.time() * 1000,
+            emitted_at=float(_milliseconds(clock.now())),
             estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=records),
         ),
     )

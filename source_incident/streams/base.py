@@ -7,7 +7,6 @@ import json
 import logging
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
+from source_incident import clock
 from source_incident.api import Client, Response, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.page import (
@@ -75,7 +75,7 @@ class IncidentStream(HttpStream, ABC):
         self._client = client
         self.config = config
         # A window must stay the same from page to page.
-        self._created_at = datetime.now(UTC)
+        self._created_at = clock.now()
         self._reported_values: set[str] = set()
 
     # Requests

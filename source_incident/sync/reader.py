@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from source_incident import clock
 from source_incident.api import NotFoundError, RequestError, TransientError, UnexpectedAnswerError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record, Slice
@@ -66,7 +67,7 @@ class PageReader:
         count = 0
         was_short = False
         while True:
-            now = datetime.now(UTC)
+            now = clock.now()
             try:
                 page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
             except (NotFoundError, RequestError) as error:

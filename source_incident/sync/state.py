@@ -8,9 +8,10 @@ import logging
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from source_incident import clock
 from source_incident.config import DEFAULT_MODES
 from source_incident.errors import InputError
 from source_incident.protocol import FULL_REFRESH_MARKERS
@@ -443,7 +444,7 @@ class StreamState:
             moment = parse_timestamp(value)
         except (ValueError, OverflowError, AttributeError, TypeError):
             raise self._error(f"{name} is {repr(value)[:40]}, not a timestamp such as 2024-01-01T00:00:00Z") from None
-        if moment > datetime.now(UTC) + MAX_FUTURE:
+        if moment > clock.now() + MAX_FUTURE:
             raise self._error(f"{name} is {repr(value)[:40]}, in the future: nothing would be read until then")
         # Go's zero time is in the year 1, for example.
         return max(moment, EARLIEST)
