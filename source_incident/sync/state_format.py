@@ -204,7 +204,7 @@ class StateParser:
     def _error(self, problem: str) -> InputError:
         return InputError(
             "state",
-            f"the state of the stream {self._stream!r} is not valid: {problem}",
+            f"the state of the stream {self._stream!r} is not valid: {' '.join(problem.split())}",
             "Remove it from the state to read the stream from the start",
         )
 
