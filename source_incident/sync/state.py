@@ -70,6 +70,8 @@ class StreamState:
             start_date: the config's start date.
         """
         if self.is_reading_in_full:
+            if self.is_full_refresh and self.retry:
+                self._restart_full_read()
             return
         first = not any(position.bookmark or position.resume for position in self.positions.values())
         if not (self.is_full_refresh or first or self.needs_full_read or self._is_due(now, full_read_days)):
@@ -85,6 +87,16 @@ class StreamState:
             skipped_before=bool(last and last.skipped_parents),
         )
         self.positions = {mode: position.restarted() for mode, position in self.positions.items()}
+
+    def _restart_full_read(self) -> None:
+        """Read everything again, with the same version, because incomplete records are on pages before the position.
+
+        An incremental stream needs no restart: its next sync reads them by their cursor.
+        """
+        if self.full_read:
+            self.full_read = replace(self.full_read, done=frozenset(), has_gap=False, skipped_parents=False)
+        self.restart(self.positions)
+        self.retry = None
 
     def wants_everything(self, mode: str) -> bool:
         """Whether the full read in progress has to read a mode."""
