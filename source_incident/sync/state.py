@@ -73,7 +73,10 @@ class StreamState:
             if self.is_full_refresh and self.retry:
                 self._restart_full_read()
             return
-        first = not any(position.bookmark or position.resume for position in self.positions.values())
+        if not self.is_full_refresh and any(position.resume for position in self.positions.values()):
+            # An interrupted scan is finished first.
+            return
+        first = not any(position.bookmark for position in self.positions.values())
         if not (self.is_full_refresh or first or self.needs_full_read or self._is_due(now, full_read_days)):
             return
         self.needs_full_read = False
