@@ -9,6 +9,7 @@ from source_incident.api import AuthenticationError, Cancelled, Client, Unreacha
 from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.events import Event, Interrupted
 from source_incident.sync.nested_store import NestedStore
@@ -110,7 +111,11 @@ class Sync:
     async def _read_all(self) -> None:
         now = datetime.now(UTC)
         for selected in self._selected:
-            selected.state.begin(now, self._config.full_read_days, self._config.start_date)
+            root = selected.stream.root() if isinstance(selected.stream, ChildStream) else type(selected.stream)
+            start_date = self._config.start_date if issubclass(root, CursorStream) else None
+            selected.state.begin(now, self._config.full_read_days, start_date)
+            if selected.stream.has_window:
+                selected.state.note_gap()
         trees = plan_trees(self._streams, self._selected)
         plans = [(tree, plan_scans(tree, self._config)) for tree in trees]
         self._share_stores(plans)

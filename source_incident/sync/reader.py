@@ -45,7 +45,7 @@ class PageReader:
         after: str | None = None,
         priority: int = LIST_PAGE,
         is_wanted: Callable[[], bool] = lambda: True,
-        checks_total: bool = False,
+        reads_whole_list: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[Page]:
         """Read the pages of a slice.
 
@@ -55,7 +55,7 @@ class PageReader:
             after: the cursor of the first page; None: the beginning.
             priority: LIST_PAGE or CHILD_PAGE.
             is_wanted: asked before each request; False ends the list.
-            checks_total: the whole list is read, so that its last page must reach the total that the API reports.
+            reads_whole_list: asked at the last page, whether the list must reach the total that the API reports.
 
         Raises:
             UnexpectedAnswerError: a page repeats, so the list would never end.
@@ -84,7 +84,7 @@ class PageReader:
                     f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
                     "the sync again later. Report it if it happens again"
                 )
-            if checks_total and page.after is None and _is_far_below(count + len(page.records), page.total):
+            if page.after is None and _is_far_below(count + len(page.records), page.total) and reads_whole_list():
                 if not was_short:
                     # The last page may be truncated: request it once more.
                     was_short = True

@@ -26,7 +26,7 @@ from source_incident.streams.page import Page, Record, Slice, cursor_of
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.nested import NestedColumns
 from source_incident.sync.nested_store import NestedStore
-from source_incident.sync.outcomes import Outcomes
+from source_incident.sync.outcomes import IncompleteStreamError, Outcomes
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, consumers_of_records, is_within, lowest
 from source_incident.sync.reader import CHILD_PAGE, PageExpiredError, PageReader, with_restarts
@@ -44,11 +44,13 @@ class Root:
     """A record at the root of a tree.
 
     Attributes:
+        stream: the name of its stream.
         record: the record.
         cursor: its cursor; None: it has none.
         consumers: the names of the streams that want it or its children.
     """
 
+    stream: str
     record: Record
     cursor: datetime | None
     consumers: frozenset[str]
@@ -120,13 +122,12 @@ class ListScanner:
         if not any(scan.is_resumed and consumer.name in scan.lower_bounds for scan in scans):
             consumer.state.resolve_retries()
         error = outcomes.final_error(tree.name, consumer.state.is_reading_in_full)
-        if error:
+        if isinstance(error, IncompleteStreamError):
+            await self._emitter.fail_incomplete(consumer, error)
+        elif error:
             await self._emitter.fail([consumer], error)
-            return
-        if outcomes.missing:
-            consumer.state.skip_parent()
-        has_gap = outcomes.has_gap or consumer.stream.has_window
-        await self._emitter.finish(consumer, has_gap)
+        else:
+            await self._emitter.finish(consumer)
 
     # Lists
 
@@ -171,7 +172,9 @@ class ListScanner:
         }
         max_sequences = self._config.num_workers if scan.divisible else 1
         partitions = PartitionedList(tree.stream, scan.partitions, slice_, max_sequences)
-        nested = NestedColumns(self._reader, self._config, self._streams, self._stores, tree, scan)
+        nested = NestedColumns(
+            self._reader, self._config, self._streams, self._stores, tree, scan, self.outcomes[tree.name]
+        )
         sequence_reader = _SequenceReader(self, tree, scan, partitions, nested, store)
         async with TaskGroup() as group:
             for sequence in list(partitions.sequences):
@@ -196,7 +199,9 @@ class ListScanner:
                             for name, bounds in bounds_by_consumer.items()
                             if not is_within(cursor, bounds.get(mode, lowest(bounds)))
                         )
-                        group.create_task(self.read_children(tree, record, slice_, Root(record, cursor, consumers), {}))
+                        group.create_task(
+                            self.read_children(tree, record, slice_, Root(tree.name, record, cursor, consumers), {})
+                        )
 
         await with_restarts(tree.name, read)
 
@@ -234,7 +239,7 @@ class ListScanner:
             is_wanted = partial(self._is_wanted, node, root)
             async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_wanted=is_wanted):
                 if page.complete_until and root.cursor and page.complete_until < root.cursor:
-                    self._retry(node.consumers(), root)
+                    self.retry(node.consumers(), root)
                 await self._emit_child_records(node, slice_, page.records, root)
 
         consumers = [consumer for consumer in node.consumers() if consumer.name in root.consumers]
@@ -243,10 +248,11 @@ class ListScanner:
                 await self._emit_child_records(node, slice_, requested, root)
             else:
                 await with_restarts(node.name, read)
-        except NotFoundError:
+        except NotFoundError as error:
             # The parent was deleted after its page was read, or has no such list (docs/api.md, missing parents).
             for consumer in consumers:
-                self.outcomes[consumer.name].missing += 1
+                self.outcomes[consumer.name].add_missing(error)
+                consumer.state.note_skipped_parent()
         except AuthenticationError:
             raise
         except ApiError as error:
@@ -261,16 +267,16 @@ class ListScanner:
             outcomes = self.outcomes[consumer.name]
             if not outcomes.tolerates(error):
                 await self._emitter.fail([consumer], error)
-            elif isinstance(error, ForbiddenError):
-                outcomes.forbidden += 1
-                logger.warning("%s: %s is skipped: %s", consumer.name, root.id, error.message)
-            else:
-                outcomes.failed[root.id] = error.message
-                logger.warning("%s: %s could not be read: %s", consumer.name, root.id, error.message)
-                self._retry([consumer], root)
+                continue
+            outcomes.add_failed(root.id, error)
+            consumer.state.note_gap()
+            logger.warning("%s: %s of %s is skipped: %s", consumer.name, root.id, root.stream, error.message)
+            if not isinstance(error, ForbiddenError):
+                self.retry([consumer], root)
 
     @staticmethod
-    def _retry(consumers: list[SelectedStream], root: Root) -> None:
+    def retry(consumers: list[SelectedStream], root: Root) -> None:
+        """Have the next sync read a record again."""
         for consumer in consumers:
             consumer.state.add_retry(Retry(root.cursor, frozenset({root.id})))
 
@@ -323,9 +329,11 @@ class _SequenceReader:
             emitting: deque[asyncio.Task[None]] = deque()
             previous: asyncio.Task[None] | None = None
             try:
-                checks_total = self._scan.is_complete and not (sequence.start or sequence.end)
                 async for page in self._reader.pages(
-                    self._tree.stream, sequence.slice, sequence.after, checks_total=checks_total
+                    self._tree.stream,
+                    sequence.slice,
+                    sequence.after,
+                    reads_whole_list=lambda: self._scan.is_complete and not (sequence.start or sequence.end),
                 ):
                     # Before the pages are emitted concurrently, so that a second page can't overtake Started.
                     await self._emitter.start(self._tree.selected)
@@ -340,7 +348,8 @@ class _SequenceReader:
                     if len(emitting) >= PAGES_AHEAD:
                         await emitting.popleft()
             except ApiError as error:
-                if isinstance(error, RequestError) and (sequence.start or sequence.end):
+                is_refused = isinstance(error, RequestError | PageExpiredError) and error.status != 404
+                if is_refused and (sequence.start or sequence.end):
                     raise NotDivisibleError from None
                 # The next sync continues after the pages that were read.
                 await asyncio.gather(*emitting, return_exceptions=True)
@@ -356,7 +365,7 @@ class _SequenceReader:
         tree, scan = self._tree, self._scan
         cursor_field = tree.stream.cursor_field if isinstance(tree.stream, CursorStream) else None
         roots = [
-            Root(record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
+            Root(tree.name, record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
             for record, consumers in zip(page.records, consumers_of_records(tree, scan, page.records), strict=True)
         ]
         requested = await self._emit_records(tree.selected, roots) if tree.selected else {}
@@ -386,13 +395,12 @@ class _SequenceReader:
         except ApiError as error:
             # Without its nested columns an incident is incomplete. Its children are still read.
             await self._emitter.fail([selected], error)
-        outcomes = self._scanner.outcomes[selected.name]
         complete = [root for root in wanted if root.id not in self._nested.failed]
+        for root in wanted:
+            if root.id in self._nested.failed:
+                selected.state.note_gap()
+                self._scanner.retry([selected], root)
         if selected.stream.nested:
-            outcomes.read += len(complete)
-            for root in wanted:
-                if failure := self._nested.failed.get(root.id):
-                    await self._scanner.record_failed([selected], root, failure)
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete])
         return requested

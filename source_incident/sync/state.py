@@ -95,6 +95,7 @@ class FullRead:
         keeps_older_rows: the destination can have rows from before `start_date`, which this read does not see.
         skipped_parents: some parents of the stream answered 404.
         skipped_before: the full read before this one skipped parents too.
+        has_gap: some records could not be read, so older rows must stay.
     """
 
     version: int
@@ -104,6 +105,7 @@ class FullRead:
     keeps_older_rows: bool = False
     skipped_parents: bool = False
     skipped_before: bool = False
+    has_gap: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -156,6 +158,8 @@ class StreamState:
         # Nested columns that the key could not read. They are filled by a full read once it can.
         self.forbidden_columns: frozenset[str] = frozenset()
         self.needs_full_read = False
+        # Something changed after the last dump.
+        self.is_dirty = False
         # Modes that the config no longer has. If they return, they continue from here.
         self._unused: dict[str, StreamPosition] = {}
         if state:
@@ -205,11 +209,13 @@ class StreamState:
         """Whether nothing of a mode is left to read in a full refresh that was interrupted."""
         return self.is_full_refresh and not self.wants_everything(mode)
 
-    def finish_full_read(self, has_gap: bool) -> int | None:
-        """End the full read in progress, when the stream was read to its end.
+    @property
+    def is_read(self) -> bool:
+        """Whether the full read in progress has read every mode."""
+        return self.full_read is None or self.full_read.done is None or self.positions.keys() <= self.full_read.done
 
-        Args:
-            has_gap: a record, a parent or a page was left out.
+    def finish_full_read(self) -> int | None:
+        """End the full read in progress, when the stream was read to its end.
 
         Returns:
             The version that replaces all older rows; None: older rows must stay.
@@ -218,7 +224,8 @@ class StreamState:
         if full_read is None or full_read.done is None:
             return None
         self.full_read = replace(full_read, done=None)
-        if has_gap or full_read.keeps_older_rows or self._unused:
+        self.is_dirty = True
+        if full_read.has_gap or full_read.keeps_older_rows or self._unused:
             return None
         # A parent that answers 404 can have been deleted a moment ago, with its records. One that still is listed at
         # the next full read, and still answers 404, has none.
@@ -226,10 +233,15 @@ class StreamState:
             return None
         return full_read.version
 
-    def skip_parent(self) -> None:
+    def note_skipped_parent(self) -> None:
         """Record that a parent answered 404."""
         if self.full_read and not self.full_read.is_finished:
             self.full_read = replace(self.full_read, skipped_parents=True)
+
+    def note_gap(self) -> None:
+        """Record that some records could not be read."""
+        if self.full_read and not self.full_read.is_finished:
+            self.full_read = replace(self.full_read, has_gap=True)
 
     # Positions
 
@@ -259,9 +271,11 @@ class StreamState:
     def add_retry(self, retry: Retry) -> None:
         """Remember an incomplete record for the next sync."""
         self.new_retry = retry.joined(self.new_retry)
+        self.is_dirty = True
 
     def resolve_retries(self) -> None:
         """Forget the incomplete records of earlier syncs, because this sync read them again."""
+        self.is_dirty = self.is_dirty or self.retry is not None
         self.retry = None
 
     def _is_due(self, now: datetime, full_read_days: int) -> bool:
@@ -281,6 +295,7 @@ class StreamState:
 
     def dump(self) -> dict[str, Any]:
         """The state that covers everything emitted so far."""
+        self.is_dirty = False
         state: dict[str, Any]
         if list(self.positions) == [""]:
             state = self._dump_position(self.positions[""])
@@ -425,6 +440,7 @@ class StreamState:
             value.get("keeps_older_rows") is True,
             value.get("skipped_parents") is True,
             value.get("skipped_before") is True,
+            value.get("has_gap") is True,
         )
 
     def _parse_retry(self, value: Any) -> Retry | None:
@@ -477,7 +493,7 @@ def _is_narrower(start_date: datetime | None, last: FullRead | None) -> bool:
 
 
 def _dump_full_read(full_read: FullRead) -> dict[str, Any]:
-    flags = ("keeps_older_rows", "skipped_parents", "skipped_before")
+    flags = ("keeps_older_rows", "skipped_parents", "skipped_before", "has_gap")
     return {
         "version": full_read.version,
         "began": format_timestamp(full_read.began_at),
