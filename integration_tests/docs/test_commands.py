@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.clients.singer.postgres import cluster, programs
 from integration_tests.conftest import KEY
 from integration_tests.docs.commands import NOT_RUN, commands, runnable
 from integration_tests.docs.markdown import DOCUMENTS, blocks
+from integration_tests.support.postgres import cluster, programs
 from integration_tests.support.tap import ROOT, SECONDS, clean_environment
 from sandbox import Sandbox
 
