@@ -31,6 +31,7 @@ from source_incident.api import (
     AuthenticationError,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     TransientError,
     UnreachableError,
 )
@@ -153,7 +154,7 @@ class MessageConverter:
 
 def failure_type(error: Exception) -> FailureType:
     """What the Airbyte platform does about an error: ask the user, or retry."""
-    if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError):
+    if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError | RedirectError):
         return FailureType.config_error
     return FailureType.transient_error if isinstance(error, TransientError) else FailureType.system_error
 

@@ -145,8 +145,11 @@ class IncidentStream(HttpStream, ABC):
             self.path(stream_slice=stream_slice), self.request_params(None, stream_slice, token)
         )
         while True:
-            with request as response:
+            response = request.send()
+            try:
                 return self._parse_page(response, stream_slice)
+            except UnexpectedAnswerError as error:
+                request.retry(error)
 
     def probe(self) -> None:
         """Request one record, to check whether the key may read the list.
@@ -250,13 +253,15 @@ class IncidentStream(HttpStream, ABC):
 
     def _after(self, body: Mapping[str, Any]) -> str | None:
         meta = body.get("pagination_meta")
-        if not meta or (self.page_size is None and self.after_parameter == "after"):
+        if not meta:
             return None
         after = meta.get("after") if isinstance(meta, dict) else meta
         if after is None or after == "":
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
+        if self.page_size is None and self.after_parameter == "after":
+            raise UnexpectedAnswerError("the answer has a cursor, but the list is documented without pages")
         return after
 
     @cached_property

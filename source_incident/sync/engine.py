@@ -83,7 +83,7 @@ class Sync:
             loop.close()
             for store in self._stores.values():
                 store.close()
-            for name, outcomes in self._scanner.outcomes.items():
+            for name, outcomes in self._scanner.children.outcomes.items():
                 if outcomes.missing:
                     logger.info("%s: %d parents had been deleted (404)", name, outcomes.missing)
                 if outcomes.forbidden:
