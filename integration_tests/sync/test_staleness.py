@@ -171,6 +171,35 @@ def test_full_reads_are_spread_over_the_days(new_sandbox: StartSandbox, tap_of: 
 
 
 @pytest.mark.parametrize("protocol", [SINGER])
+def test_rows_from_before_a_later_start_date_are_never_removed(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog
+) -> None:
+    """The API still has their records, although they are not read any more."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=10, alerts=200)
+    tap, selected = tap_of(sandbox), catalog.of(SINGER, ["alerts"], full=["alerts"])
+    state = tap.read(selected).ok().state
+    start_date = sorted(alert["updated_at"] for alert in sandbox.records("alerts"))[100]
+    for _ in range(3):
+        run = tap.read(selected, state, start_date=start_date).ok()
+        assert 0 < len(run.records["alerts"]) < 150
+        assert activated(run) == set()
+        state = run.state
+    assert activated(tap.read(selected, state).ok()) == {"alerts"}
+
+
+@pytest.mark.parametrize("protocol", [SINGER])
+def test_with_the_same_start_date_from_the_start_the_second_full_read_removes_rows(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog
+) -> None:
+    """The first one does not know whether another program filled the table."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=10, alerts=100)
+    tap, selected = tap_of(sandbox, start_date="2020-01-01"), catalog.of(SINGER, ["alerts"], full=["alerts"])
+    first = tap.read(selected).ok()
+    assert activated(first) == set()
+    assert activated(tap.read(selected, first.state).ok()) == {"alerts"}
+
+
+@pytest.mark.parametrize("protocol", [SINGER])
 def test_a_killed_full_read_goes_on_with_its_version(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog
 ) -> None:
