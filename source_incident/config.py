@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from source_incident import clock
 from source_incident.errors import InputError
 from source_incident.files import json_type, read_json_object
 from source_incident.timestamps import EARLIEST, parse_timestamp
@@ -370,7 +371,7 @@ def _parse_start_date(value: str | None) -> datetime | None:
         start = parse_timestamp(value)
     except (ValueError, OverflowError):
         raise InputError("config", "start_date must be a date such as 2024-01-01 or 2024-01-01T00:00:00Z") from None
-    if start > datetime.now(UTC):
+    if start > clock.now():
         raise InputError("config", f"start_date {start:%Y-%m-%d} is in the future", "Set an earlier date")
     return max(start, EARLIEST)
 

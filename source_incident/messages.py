@@ -1,9 +1,9 @@
 """Converts what a sync emits to messages of the Airbyte protocol."""
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -26,11 +26,13 @@ from airbyte_cdk.models import (
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident import clock
 from source_incident.api import (
     ApiError,
     AuthenticationError,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     TransientError,
     UnreachableError,
 )
@@ -75,7 +77,7 @@ class MessageConverter:
                 if stats.records == len(event.records):
                     yield self._status(name, AirbyteStreamStatus.RUNNING)
                 self._counts[name] += len(event.records)
-                yield RecordBatch(name, event.records, int(time.time() * 1000), event.version)
+                yield RecordBatch(name, event.records, _milliseconds(clock.now()), event.version)
             case Checkpoint():
                 self._states[name] = event.state
                 yield self._state(name)
@@ -153,9 +155,13 @@ class MessageConverter:
 
 def failure_type(error: Exception) -> FailureType:
     """What the Airbyte platform does about an error: ask the user, or retry."""
-    if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError):
+    if isinstance(error, AuthenticationError | ForbiddenError | NotFoundError | RedirectError):
         return FailureType.config_error
     return FailureType.transient_error if isinstance(error, TransientError) else FailureType.system_error
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _estimate(stream: str, records: int | None) -> AirbyteMessage:
@@ -163,7 +169,7 @@ def _estimate(stream: str, records: int | None) -> AirbyteMessage:
         type=Type.TRACE,
         trace=AirbyteTraceMessage(
             type=TraceType.ESTIMATE,
-            emitted_at=time.time() * 1000,
+            emitted_at=float(_milliseconds(clock.now())),
             estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=records),
         ),
     )

@@ -1,7 +1,7 @@
 """SourceIncident: spec, check, discover and read, as the Airbyte CDK calls them."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -24,6 +24,7 @@ from airbyte_cdk.sources.streams import Stream
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_incident.api import Client
 from source_incident.batches import Message, RecordBatch
 from source_incident.cancellation import CancellationToken
 from source_incident.config import DOCUMENTATION_URL, Config, connection_specification
@@ -49,6 +50,8 @@ class SourceIncident(AbstractSource):
             with a warning, and the sync does not fail.
         show: displays the progress of a read.
         cancellation: ends a read when it is cancelled. Everything emitted so far is valid.
+        client_factory: makes the client of a read.
+        sync_factory: makes the sync of a read.
     """
 
     def __init__(
@@ -56,10 +59,14 @@ class SourceIncident(AbstractSource):
         optional: Collection[str] = (),
         show: Show = no_display,
         cancellation: CancellationToken | None = None,
+        client_factory: Callable[..., Client] = make_client,
+        sync_factory: Callable[..., Sync] = Sync,
     ) -> None:
         self._optional = frozenset(optional)
         self._show = show
         self._cancellation = cancellation or CancellationToken()
+        self._make_client = client_factory
+        self._make_sync = sync_factory
 
     @property
     def name(self) -> str:
@@ -160,7 +167,7 @@ class SourceIncident(AbstractSource):
             Interrupted: the token was cancelled.
         """
         parsed = Config.parse(config)
-        client = make_client(parsed, cancellation=self._cancellation.child())
+        client = self._make_client(parsed, cancellation=self._cancellation.child())
         streams = make_streams(parsed, client)
         selected = self._select(parsed, streams, catalog, state or [])
         stats = SyncStats(client, len(selected))
@@ -168,7 +175,7 @@ class SourceIncident(AbstractSource):
         display = ExitStack()
         try:
             display.enter_context(self._show(stats))
-            for event in Sync(client, parsed, streams, selected, self._cancellation).run():
+            for event in self._make_sync(client, parsed, streams, selected, self._cancellation).run():
                 yield from converter.to_messages(event, stats.add(event))
         finally:
             display.close()

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.clients.singer.postgres import cluster, programs
 from integration_tests.conftest import KEY
 from integration_tests.docs.commands import NOT_RUN, commands, runnable
 from integration_tests.docs.markdown import DOCUMENTS, blocks
+from integration_tests.support.postgres import cluster, programs
 from integration_tests.support.tap import ROOT, SECONDS, clean_environment
 from sandbox import Sandbox
 
@@ -43,9 +43,12 @@ def test_make_targets_in_documents_exist(document: str) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
-    """A copy of the files that git tracks or would track, with a config for the mock API."""
+    """A copy of the files that git tracks, with a config for the mock API.
+
+    Untracked files stay behind, such as the environments that the README's commands make.
+    """
     directory = tmp_path / "checkout"
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = ["git", "ls-files", "--cached"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ import pytest
 
 from integration_tests.conftest import KEY
 from integration_tests.docs.markdown import tables
-from integration_tests.support.tap import SINGER, Catalog, Tap
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.tap import SINGER, Tap
 from sandbox import Sandbox
 
 GUIDE = "docs/migrating.md"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,6 @@ from integration_tests.support.catalog import Catalog
 from integration_tests.support.faults import Case
 from integration_tests.support.tap import PROTOCOLS
 
-WRITE = os.environ.get("RELIABILITY") == "write"
 _rows: list[report.Row] = []
 
 
@@ -50,7 +48,7 @@ def reliability(request: pytest.FixtureRequest) -> report.Report:
 
     def add(fault: str, result: str) -> None:
         row = report.Row(fault, result, request.node.name, inspect.getdoc(request.function) or "")
-        if WRITE:
+        if report.WRITE:
             _rows.append(row)
         else:
             assert str(row) in report.rows(), f"docs/reliability.md lacks this row, run make reliability:\n{row}"
@@ -59,5 +57,5 @@ def reliability(request: pytest.FixtureRequest) -> report.Report:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if WRITE and not session.testsfailed:
+    if report.WRITE and not session.testsfailed:
         report.write(_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,6 +10,7 @@ from itertools import groupby
 from integration_tests.support.tap import ROOT
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
+WRITE = os.environ.get("RELIABILITY") == "write"
 BEGIN, END = "<!-- faults:begin -->", "<!-- faults:end -->"
 
 Report = Callable[[str, str], None]

@@ -13,7 +13,9 @@ import pytest
 
 from integration_tests.conftest import KEY
 from integration_tests.support.account import Account
-from integration_tests.support.tap import ROOT, SECONDS, Catalog, Record, by_key, clean_environment
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Record, by_key
+from integration_tests.support.tap import ROOT, SECONDS, clean_environment
 from sandbox import Sandbox
 from source_incident.config import SETTINGS
 

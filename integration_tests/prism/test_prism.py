@@ -12,11 +12,12 @@ import pytest
 import requests
 
 from integration_tests.prism.mock_server import NotInstalledError, Proxy, install, prism, servable
-from integration_tests.support.tap import AIRBYTE, ROOT, Catalog, Tap
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.tap import AIRBYTE, ROOT, Tap
 from tools.openapi import DocumentError, fetch
 
 KEY = "prism-key-4711"
-REPEATED_PAGE = "the API gives the same page again (after="
+REPEATED_PAGE = "the API returns the same page again (after="
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -12,8 +12,9 @@ import requests
 
 from sandbox import Sandbox
 from source_incident.streams import STREAMS
-from source_incident.streams.base import ChildStream, IncidentStream
+from source_incident.streams.base import IncidentStream
 from source_incident.streams.incidents import Incidents
+from source_incident.streams.kinds import ChildStream
 from tools.schemas import stream_name
 
 Record = dict[str, Any]

@@ -1,17 +1,19 @@
 """HTTP: authentication, rate limit, retries, errors. Knows no stream."""
 
-from source_incident.api.client import Client, Response
+from source_incident.api.client import Client
 from source_incident.api.errors import (
     ApiError,
     AuthenticationError,
     Cancelled,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     RequestError,
     TransientError,
     UnexpectedAnswerError,
     UnreachableError,
 )
+from source_incident.api.transport import Response
 
 __all__ = [
     "ApiError",
@@ -20,6 +22,7 @@ __all__ = [
     "Client",
     "ForbiddenError",
     "NotFoundError",
+    "RedirectError",
     "RequestError",
     "Response",
     "TransientError",

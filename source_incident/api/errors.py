@@ -1,7 +1,7 @@
 """Errors of requests to the API, one class per kind.
 
-The text of an error is one line that a user can act on. It never holds the API key: the client redacts what the API
-says before it becomes part of an error.
+The text of an error is one line that a user can act on. It never holds the API key: the client redacts texts of
+the API before they become part of an error.
 """
 
 from collections.abc import Callable
@@ -58,6 +58,10 @@ class NotFoundError(ApiError):
 
 class RequestError(ApiError):
     """The API refused the request (400, 422 and the like) or redirected it. A retry would not help."""
+
+
+class RedirectError(RequestError):
+    """The endpoint redirects, so it is not the API's URL."""
 
 
 class UnexpectedAnswerError(ApiError):

@@ -7,7 +7,6 @@ import json
 import logging
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -18,6 +17,7 @@ from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
+from source_incident import clock
 from source_incident.api import Client, Response, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.page import (
@@ -75,7 +75,7 @@ class IncidentStream(HttpStream, ABC):
         self._client = client
         self.config = config
         # A window must stay the same from page to page.
-        self._created_at = datetime.now(UTC)
+        self._created_at = clock.now()
         self._reported_values: set[str] = set()
 
     # Requests
@@ -145,8 +145,11 @@ class IncidentStream(HttpStream, ABC):
             self.path(stream_slice=stream_slice), self.request_params(None, stream_slice, token)
         )
         while True:
-            with request as response:
+            response = request.send()
+            try:
                 return self._parse_page(response, stream_slice)
+            except UnexpectedAnswerError as error:
+                request.retry(error)
 
     def probe(self) -> None:
         """Request one record, to check whether the key may read the list.
@@ -250,13 +253,15 @@ class IncidentStream(HttpStream, ABC):
 
     def _after(self, body: Mapping[str, Any]) -> str | None:
         meta = body.get("pagination_meta")
-        if not meta or (self.page_size is None and self.after_parameter == "after"):
+        if not meta:
             return None
         after = meta.get("after") if isinstance(meta, dict) else meta
         if after is None or after == "":
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
+        if self.page_size is None and self.after_parameter == "after":
+            raise UnexpectedAnswerError("the answer has a cursor, but the list is documented without pages")
         return after
 
     @cached_property

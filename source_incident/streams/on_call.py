@@ -69,8 +69,7 @@ class ScheduleEntries(ChildStream):
     parent = Schedules
     parent_key = "schedule_id"
     window_parameters = ("entry_window_start", "entry_window_end")
-    # There is no `after`. The next page's cursor is sent as the window's start (the document; docs/api.md, schedule
-    # entries).
+    # There is no `after`. The next page's cursor is sent as the window's start (docs/api.md, schedule entries).
     after_parameter = "entry_window_start"
     selected_by_default = False
 

@@ -74,28 +74,29 @@ class Emitter:
             if consumer.stream.nested:
                 state.nested_pages.update(nested_pages)
             # The end of a full refresh has its own state, after everything that came with the last page.
-            if rest or not state.is_full_refresh:
+            if not (state.is_full_refresh and state.is_read):
                 await self._emit(Checkpoint(consumer.name, state.dump()))
 
-    async def finish(self, selected: SelectedStream, has_gap: bool) -> None:
-        """Emit Finished for a stream that was read to its end, unless it has failed.
-
-        Args:
-            selected: the stream.
-            has_gap: a record or a parent was left out, so older rows must stay in the destination.
-        """
+    async def finish(self, selected: SelectedStream) -> None:
+        """Emit Finished for a stream that was read to its end, unless it has failed."""
         if self.is_finished(selected.name):
             return
         self._finished.add(selected.name)
         state = selected.state
-        was_full = state.is_reading_in_full
-        version = state.finish_full_read(has_gap)
+        version = state.finish_full_read()
         dump = None
         if state.is_full_refresh:
             dump = {**FULL_REFRESH_COMPLETE_STATE, **state.dump()}
-        elif was_full or state.retry or state.new_retry:
+        elif state.is_dirty:
             dump = state.dump()
         await self._emit(Finished(selected.name, dump, version))
+
+    async def fail_incomplete(self, selected: SelectedStream, error: Exception) -> None:
+        """Emit the state and Failed for a stream that was read to its end, with records left out."""
+        if not self.is_finished(selected.name):
+            selected.state.finish_full_read()
+            await self._emit(Checkpoint(selected.name, selected.state.dump()))
+        await self.fail([selected], error)
 
     async def fail(self, consumers: Sequence[SelectedStream], error: Exception) -> None:
         """Emit Failed (or LeftOut) for the streams that have not ended."""

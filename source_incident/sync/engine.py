@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from source_incident import clock
 from source_incident.api import AuthenticationError, Cancelled, Client, UnreachableError
 from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.events import Event, Interrupted
 from source_incident.sync.nested_store import NestedStore
@@ -33,6 +34,8 @@ class Sync:
         streams: every stream of the source, by name.
         selected: the streams to read, in order.
         cancellation: the run's token.
+        new_event_loop: makes the coordinator's loop.
+        make_workers: makes the workers, from their number and the run's token.
     """
 
     def __init__(
@@ -42,12 +45,16 @@ class Sync:
         streams: Mapping[str, IncidentStream],
         selected: Iterable[SelectedStream],
         cancellation: CancellationToken,
+        new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+        make_workers: Callable[[int, CancellationToken], Workers] = Workers,
     ) -> None:
         self._client = client
         self._config = config
         self._streams = streams
         self._selected = list(selected)
         self._cancellation = cancellation
+        self._new_event_loop = new_event_loop
+        self._make_workers = make_workers
         self._stores: dict[str, NestedStore] = {}
 
     def run(self) -> Iterator[Event]:
@@ -59,8 +66,8 @@ class Sync:
         Raises:
             Interrupted: the run's token was cancelled.
         """
-        loop = asyncio.new_event_loop()
-        workers = Workers(self._config.num_workers, self._cancellation)
+        loop = self._new_event_loop()
+        workers = self._make_workers(self._config.num_workers, self._cancellation)
         reader = PageReader(workers)
         self._emitter = Emitter()
         self._scanner = ListScanner(self._client, self._config, self._streams, reader, self._emitter, self._stores)
@@ -82,7 +89,7 @@ class Sync:
             loop.close()
             for store in self._stores.values():
                 store.close()
-            for name, outcomes in self._scanner.outcomes.items():
+            for name, outcomes in self._scanner.children.outcomes.items():
                 if outcomes.missing:
                     logger.info("%s: %d parents had been deleted (404)", name, outcomes.missing)
                 if outcomes.forbidden:
@@ -108,9 +115,13 @@ class Sync:
         return None
 
     async def _read_all(self) -> None:
-        now = datetime.now(UTC)
+        now = clock.now()
         for selected in self._selected:
-            selected.state.begin(now, self._config.full_read_days, self._config.start_date)
+            root = selected.stream.root() if isinstance(selected.stream, ChildStream) else type(selected.stream)
+            start_date = self._config.start_date if issubclass(root, CursorStream) else None
+            selected.state.begin(now, self._config.full_read_days, start_date)
+            if selected.stream.has_window:
+                selected.state.note_gap()
         trees = plan_trees(self._streams, self._selected)
         plans = [(tree, plan_scans(tree, self._config)) for tree in trees]
         self._share_stores(plans)

@@ -1,15 +1,16 @@
 """Adds the nested columns of incidents: from whole lists, or with requests per incident."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from source_incident.api import ApiError, ForbiddenError, NotFoundError, TransientError, UnexpectedAnswerError
+from source_incident.api import ForbiddenError, NotFoundError, TransientError, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.sync.nested_store import NestedStore
+from source_incident.sync.outcomes import Outcomes
 from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, mode_series
 from source_incident.sync.reader import PageReader, with_restarts
 from source_incident.sync.tasks import TaskGroup
@@ -30,9 +31,9 @@ class NestedColumns:
         shared: by stream, the store that the stream's own scan fills.
         tree: the tree whose root has the columns.
         scan: the scan.
+        outcomes: counts the incidents whose columns failed.
 
     Attributes:
-        failed: by id of an incident, the error of its nested columns.
         forbidden: the columns that the key may not read.
         filled: the columns that were read.
     """
@@ -45,6 +46,7 @@ class NestedColumns:
         shared: Mapping[str, NestedStore],
         tree: StreamNode,
         scan: ListScan,
+        outcomes: Outcomes,
     ) -> None:
         self._reader = reader
         self._config = config
@@ -59,10 +61,15 @@ class NestedColumns:
         }
         self._known_pages = selected.state.nested_pages if selected and selected.state else {}
         self._stores: dict[str, NestedStore] = {}
-        self.failed: dict[str, ApiError] = {}
+        self._outcomes = outcomes
         self.filled: set[str] = set()
         self.forbidden: dict[str, ForbiddenError] = {}
         self._decided = False
+
+    @property
+    def failed(self) -> Collection[str]:
+        """The ids of the incidents whose columns could not be read."""
+        return self._outcomes.failed
 
     def pages(self) -> Mapping[str, int]:
         """The length in pages of each whole list, by column, for the next sync's decision."""
@@ -137,9 +144,13 @@ class NestedColumns:
                 self._mark_forbidden(column, error)
             except (TransientError, UnexpectedAnswerError) as error:
                 # The record would be incomplete. The others are not.
-                self.failed[str(record["id"])] = error
+                if not self._outcomes.tolerates(error):
+                    raise
+                self._outcomes.add_failed(str(record["id"]), error)
+                logger.warning("%s: %s is skipped: %s", self._tree.name, record["id"], error.message)
                 return
             record[column] = nested_records or None
+        self._outcomes.read += 1
 
     @staticmethod
     def _slice(stream: IncidentStream, record: Record) -> Slice:

@@ -28,10 +28,18 @@ class Outcomes:
     missing: int = 0
     forbidden: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    _first: ApiError | None = None
 
-    @property
-    def has_gap(self) -> bool:
-        return bool(self.forbidden or self.failed)
+    def add_missing(self, error: NotFoundError) -> None:
+        self.missing += 1
+        self._first = self._first or error
+
+    def add_failed(self, id_: str, error: ApiError) -> None:
+        if isinstance(error, ForbiddenError):
+            self.forbidden += 1
+            self._first = error
+        else:
+            self.failed[id_] = error.message
 
     def tolerates(self, error: ApiError) -> bool:
         """Whether the stream goes on after another parent failed with this error."""
@@ -54,10 +62,7 @@ class Outcomes:
                 f"the records of {len(self.failed)} of {parent} could not be read: {ids}. The others were read. The "
                 f"next sync tries these again. The first reason: {next(iter(self.failed.values()))}"
             )
-        if self.read:
+        if self.read or not (self.forbidden or self.missing >= (1 if is_full_read else 2)):
             return None
-        if self.forbidden:
-            return ForbiddenError(f"all {self.forbidden} requests were answered with 403, for each record of {parent}")
-        if self.missing >= (1 if is_full_read else 2):
-            return NotFoundError(f"all {self.missing} requests were answered with 404, for each record of {parent}")
-        return None
+        # No record of the root was readable: the error of one holds for the stream.
+        return self._first

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from source_incident import clock
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import IncrementalStream
 from source_incident.streams.page import Page, Slice, cursor_of
@@ -122,7 +123,7 @@ class PageSequence:
     def _far_end(self) -> datetime:
         """The end of the span that is unread."""
         if not self._newest_first:
-            return self.end or datetime.now(UTC)
+            return self.end or clock.now()
         near = self._near_end()
         return self.start or near - ((self._newest_known or near) - near)
 

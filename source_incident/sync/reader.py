@@ -4,9 +4,10 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from source_incident import clock
 from source_incident.api import NotFoundError, RequestError, TransientError, UnexpectedAnswerError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record, Slice
@@ -45,7 +46,7 @@ class PageReader:
         after: str | None = None,
         priority: int = LIST_PAGE,
         is_wanted: Callable[[], bool] = lambda: True,
-        checks_total: bool = False,
+        reads_whole_list: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[Page]:
         """Read the pages of a slice.
 
@@ -55,7 +56,7 @@ class PageReader:
             after: the cursor of the first page; None: the beginning.
             priority: LIST_PAGE or CHILD_PAGE.
             is_wanted: asked before each request; False ends the list.
-            checks_total: the whole list is read, so that its last page must reach the total that the API reports.
+            reads_whole_list: asked at the last page, whether the list must reach the total that the API reports.
 
         Raises:
             UnexpectedAnswerError: a page repeats, so the list would never end.
@@ -66,7 +67,7 @@ class PageReader:
         count = 0
         was_short = False
         while True:
-            now = datetime.now(UTC)
+            now = clock.now()
             try:
                 page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
             except (NotFoundError, RequestError) as error:
@@ -84,7 +85,7 @@ class PageReader:
                     f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
                     "the sync again later. Report it if it happens again"
                 )
-            if checks_total and page.after is None and _is_far_below(count + len(page.records), page.total):
+            if page.after is None and _is_far_below(count + len(page.records), page.total) and reads_whole_list():
                 if not was_short:
                     # The last page may be truncated: request it once more.
                     was_short = True

@@ -2,60 +2,38 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from source_incident.api import (
     ApiError,
     AuthenticationError,
     Cancelled,
     Client,
-    ForbiddenError,
-    NotFoundError,
     RequestError,
     TransientError,
     UnreachableError,
 )
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import ChildStream, CursorStream
+from source_incident.streams.kinds import CursorStream
 from source_incident.streams.page import Page, Record, Slice, cursor_of
+from source_incident.sync.children import ChildReader, Root
 from source_incident.sync.emitter import Emitter
 from source_incident.sync.nested import NestedColumns
 from source_incident.sync.nested_store import NestedStore
-from source_incident.sync.outcomes import Outcomes
+from source_incident.sync.outcomes import IncompleteStreamError
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
 from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, consumers_of_records, is_within, lowest
-from source_incident.sync.reader import CHILD_PAGE, PageExpiredError, PageReader, with_restarts
-from source_incident.sync.state import Partition, Retry
+from source_incident.sync.reader import PageExpiredError, PageReader, with_restarts
+from source_incident.sync.state import Partition
 from source_incident.sync.tasks import TaskGroup
 
 logger = logging.getLogger("airbyte.incident.sync")
 
 # Pages of one sequence that may be emitted concurrently, their children included.
 PAGES_AHEAD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A record at the root of a tree.
-
-    Attributes:
-        record: the record.
-        cursor: its cursor; None: it has none.
-        consumers: the names of the streams that want it or its children.
-    """
-
-    record: Record
-    cursor: datetime | None
-    consumers: frozenset[str]
-
-    @property
-    def id(self) -> str:
-        return str(self.record.get("id"))
 
 
 class ListScanner:
@@ -68,7 +46,7 @@ class ListScanner:
         reader: reads pages.
         emitter: takes records and checkpoints.
         stores: by stream, the store of nested records that its scan fills.
-        outcomes: by stream, what became of the records' children and nested columns.
+        children: reads the child lists.
     """
 
     def __init__(
@@ -86,7 +64,7 @@ class ListScanner:
         self._reader = reader
         self._emitter = emitter
         self._stores = stores
-        self.outcomes: dict[str, Outcomes] = defaultdict(Outcomes)
+        self.children = ChildReader(reader, emitter)
 
     async def read_tree(self, tree: StreamNode, scans: list[ListScan]) -> None:
         """Read all scans of a tree, and emit the outcome of its streams.
@@ -116,17 +94,16 @@ class ListScanner:
 
     async def _finish(self, tree: StreamNode, scans: list[ListScan], consumer: SelectedStream) -> None:
         """Emit the outcome of a stream whose lists were read to their ends."""
-        outcomes = self.outcomes[consumer.name]
+        outcomes = self.children.outcomes[consumer.name]
         if not any(scan.is_resumed and consumer.name in scan.lower_bounds for scan in scans):
             consumer.state.resolve_retries()
         error = outcomes.final_error(tree.name, consumer.state.is_reading_in_full)
-        if error:
+        if isinstance(error, IncompleteStreamError):
+            await self._emitter.fail_incomplete(consumer, error)
+        elif error:
             await self._emitter.fail([consumer], error)
-            return
-        if outcomes.missing:
-            consumer.state.skip_parent()
-        has_gap = outcomes.has_gap or consumer.stream.has_window
-        await self._emitter.finish(consumer, has_gap)
+        else:
+            await self._emitter.finish(consumer)
 
     # Lists
 
@@ -171,8 +148,12 @@ class ListScanner:
         }
         max_sequences = self._config.num_workers if scan.divisible else 1
         partitions = PartitionedList(tree.stream, scan.partitions, slice_, max_sequences)
-        nested = NestedColumns(self._reader, self._config, self._streams, self._stores, tree, scan)
-        sequence_reader = _SequenceReader(self, tree, scan, partitions, nested, store)
+        nested = NestedColumns(
+            self._reader, self._config, self._streams, self._stores, tree, scan, self.children.outcomes[tree.name]
+        )
+        sequence_reader = _SequenceReader(
+            self._reader, self._emitter, self.children, tree, scan, partitions, nested, store
+        )
         async with TaskGroup() as group:
             for sequence in list(partitions.sequences):
                 group.create_task(sequence_reader.read(sequence))
@@ -180,6 +161,7 @@ class ListScanner:
     async def _read_children_of_open_records(self, tree: StreamNode, scans: list[ListScan]) -> None:
         """Read the children of records that are open and did not change, because the children can have changed."""
         slice_: Slice = {"modes": self._config.incident_modes, "filters": tree.stream.open_parent_query}
+        cursor_field = str(tree.stream.cursor_field)
         bounds_by_consumer: dict[str, dict[str, datetime | None]] = {}
         for scan in scans:
             for name, bounds in scan.lower_bounds.items():
@@ -190,104 +172,17 @@ class ListScanner:
             async for page in self._reader.pages(tree.stream, slice_):
                 async with TaskGroup() as group:
                     for record in page.records:
-                        cursor, mode = cursor_of(record, "updated_at"), str(record.get("mode"))
+                        cursor, mode = cursor_of(record, cursor_field), str(record.get("mode"))
                         consumers = frozenset(
                             name
                             for name, bounds in bounds_by_consumer.items()
                             if not is_within(cursor, bounds.get(mode, lowest(bounds)))
                         )
-                        group.create_task(self.read_children(tree, record, slice_, Root(record, cursor, consumers), {}))
+                        group.create_task(
+                            self.children.read(tree, record, slice_, Root(tree.name, record, cursor, consumers), {})
+                        )
 
         await with_restarts(tree.name, read)
-
-    # Children
-
-    async def read_children(
-        self,
-        node: StreamNode,
-        record: Record,
-        slice_: Slice,
-        root: Root,
-        requested: Mapping[str, list[Record]],
-    ) -> None:
-        """Read the child lists of one record.
-
-        Args:
-            node: the record's stream.
-            record: the record.
-            slice_: the record's slice.
-            root: the record at the root of the tree that the record belongs to.
-            requested: by stream, records that were already requested for this record.
-        """
-        async with TaskGroup() as group:
-            for child in node.children:
-                if not isinstance(child.stream, ChildStream) or not self._is_wanted(child, root):
-                    continue
-                if child_slice := child.stream.child_slice(record, slice_):
-                    group.create_task(self._read_child_list(child, child_slice, root, requested.get(child.name)))
-
-    async def _read_child_list(
-        self, node: StreamNode, slice_: Slice, root: Root, requested: list[Record] | None
-    ) -> None:
-        async def read() -> None:
-            # Many parents can wait for a worker when an error ends the stream.
-            is_wanted = partial(self._is_wanted, node, root)
-            async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_wanted=is_wanted):
-                if page.complete_until and root.cursor and page.complete_until < root.cursor:
-                    self._retry(node.consumers(), root)
-                await self._emit_child_records(node, slice_, page.records, root)
-
-        consumers = [consumer for consumer in node.consumers() if consumer.name in root.consumers]
-        try:
-            if requested is not None:
-                await self._emit_child_records(node, slice_, requested, root)
-            else:
-                await with_restarts(node.name, read)
-        except NotFoundError:
-            # The parent was deleted after its page was read, or has no such list (docs/api.md, missing parents).
-            for consumer in consumers:
-                self.outcomes[consumer.name].missing += 1
-        except AuthenticationError:
-            raise
-        except ApiError as error:
-            await self.record_failed(consumers, root, error)
-        else:
-            for consumer in consumers:
-                self.outcomes[consumer.name].read += 1
-
-    async def record_failed(self, consumers: list[SelectedStream], root: Root, error: ApiError) -> None:
-        """Record that the children or nested columns of a record can't be read. Too many of them fail the stream."""
-        for consumer in consumers:
-            outcomes = self.outcomes[consumer.name]
-            if not outcomes.tolerates(error):
-                await self._emitter.fail([consumer], error)
-            elif isinstance(error, ForbiddenError):
-                outcomes.forbidden += 1
-                logger.warning("%s: %s is skipped: %s", consumer.name, root.id, error.message)
-            else:
-                outcomes.failed[root.id] = error.message
-                logger.warning("%s: %s could not be read: %s", consumer.name, root.id, error.message)
-                self._retry([consumer], root)
-
-    @staticmethod
-    def _retry(consumers: list[SelectedStream], root: Root) -> None:
-        for consumer in consumers:
-            consumer.state.add_retry(Retry(root.cursor, frozenset({root.id})))
-
-    async def _emit_child_records(self, node: StreamNode, slice_: Slice, records: list[Record], root: Root) -> None:
-        if node.selected and node.name in root.consumers:
-            await self._emitter.records(node.selected, records)
-        if node.children:
-            async with TaskGroup() as group:
-                for record in records:
-                    group.create_task(self.read_children(node, record, slice_, root, {}))
-
-    def _is_wanted(self, node: StreamNode, root: Root) -> bool:
-        """Whether a consumer at or below a node wants the root's records and has not failed."""
-        return any(
-            selected.name in root.consumers and not self._emitter.is_finished(selected.name)
-            for selected in node.consumers()
-        )
 
 
 class _SequenceReader:
@@ -295,16 +190,18 @@ class _SequenceReader:
 
     def __init__(
         self,
-        scanner: ListScanner,
+        reader: PageReader,
+        emitter: Emitter,
+        children: ChildReader,
         tree: StreamNode,
         scan: ListScan,
         partitions: PartitionedList,
         nested: NestedColumns,
         store: NestedStore | None,
     ) -> None:
-        self._scanner = scanner
-        self._reader = scanner._reader
-        self._emitter = scanner._emitter
+        self._reader = reader
+        self._emitter = emitter
+        self._children = children
         self._tree = tree
         self._scan = scan
         self._partitions = partitions
@@ -323,9 +220,11 @@ class _SequenceReader:
             emitting: deque[asyncio.Task[None]] = deque()
             previous: asyncio.Task[None] | None = None
             try:
-                checks_total = self._scan.is_complete and not (sequence.start or sequence.end)
                 async for page in self._reader.pages(
-                    self._tree.stream, sequence.slice, sequence.after, checks_total=checks_total
+                    self._tree.stream,
+                    sequence.slice,
+                    sequence.after,
+                    reads_whole_list=lambda: self._scan.is_complete and not (sequence.start or sequence.end),
                 ):
                     # Before the pages are emitted concurrently, so that a second page can't overtake Started.
                     await self._emitter.start(self._tree.selected)
@@ -340,7 +239,8 @@ class _SequenceReader:
                     if len(emitting) >= PAGES_AHEAD:
                         await emitting.popleft()
             except ApiError as error:
-                if isinstance(error, RequestError) and (sequence.start or sequence.end):
+                is_refused = isinstance(error, RequestError | PageExpiredError) and error.status != 404
+                if is_refused and (sequence.start or sequence.end):
                     raise NotDivisibleError from None
                 # The next sync continues after the pages that were read.
                 await asyncio.gather(*emitting, return_exceptions=True)
@@ -356,7 +256,7 @@ class _SequenceReader:
         tree, scan = self._tree, self._scan
         cursor_field = tree.stream.cursor_field if isinstance(tree.stream, CursorStream) else None
         roots = [
-            Root(record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
+            Root(tree.name, record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
             for record, consumers in zip(page.records, consumers_of_records(tree, scan, page.records), strict=True)
         ]
         requested = await self._emit_records(tree.selected, roots) if tree.selected else {}
@@ -365,7 +265,7 @@ class _SequenceReader:
                 for root in roots:
                     if root.consumers:
                         known = requested.get(id(root.record), {})
-                        group.create_task(self._scanner.read_children(tree, root.record, sequence.slice, root, known))
+                        group.create_task(self._children.read(tree, root.record, sequence.slice, root, known))
         if previous:
             await previous
         rest = self._partitions.page_emitted(sequence, page)
@@ -386,13 +286,12 @@ class _SequenceReader:
         except ApiError as error:
             # Without its nested columns an incident is incomplete. Its children are still read.
             await self._emitter.fail([selected], error)
-        outcomes = self._scanner.outcomes[selected.name]
         complete = [root for root in wanted if root.id not in self._nested.failed]
+        for root in wanted:
+            if root.id in self._nested.failed:
+                selected.state.note_gap()
+                self._children.retry([selected], root)
         if selected.stream.nested:
-            outcomes.read += len(complete)
-            for root in wanted:
-                if failure := self._nested.failed.get(root.id):
-                    await self._scanner.record_failed([selected], root, failure)
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete])
         return requested

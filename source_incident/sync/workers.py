@@ -40,9 +40,8 @@ class Workers:
         Returns:
             The call's result; None: it was not wanted any more.
         """
-        loop = asyncio.get_running_loop()
         if self._free == 0:
-            free_thread: asyncio.Future[None] = loop.create_future()
+            free_thread: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (priority, next(self._order), free_thread))
             try:
                 await free_thread
@@ -55,14 +54,17 @@ class Workers:
         try:
             if not is_wanted():
                 return None
-            if self._single:
-                return self._run_blocking(call)
-            return await loop.run_in_executor(self._executor, call)
+            return await self._execute(call)
         finally:
             self._release()
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _execute(self, call: Callable[[], T]) -> T:
+        if self._single:
+            return self._run_blocking(call)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def _run_blocking(self, call: Callable[[], T]) -> T:
         """Run a call while the coordinator waits: with one worker, every run takes the same course."""

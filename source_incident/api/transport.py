@@ -1,0 +1,217 @@
+"""Sends one GET, and returns a parsed body or raises an error."""
+
+import email.utils
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import requests
+import urllib3
+
+from source_incident.api.body import explain_transport_error, parse_json, read_body
+from source_incident.api.errors import (
+    Cancelled,
+    RequestError,
+    TransientError,
+    UnexpectedAnswerError,
+)
+from source_incident.api.rate_limit import RateLimiter
+from source_incident.api.responses import error_for
+from source_incident.api.session import BearerAuth, Session
+from source_incident.api.stopwatch import Stopwatch
+from source_incident.cancellation import CancellationToken
+
+CONNECT_TIMEOUT = 20.0
+CHECK_ENDPOINT = "Check the setting endpoint and the proxy settings of the environment"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A successful answer.
+
+    Attributes:
+        body: the JSON object.
+        requested_at: the moment of the request by the server's clock; None: the answer had no Date.
+    """
+
+    body: Mapping[str, Any]
+    requested_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGet:
+    """A GET that can be sent.
+
+    Attributes:
+        request: the request.
+        label: its path and the part of its query that tells it from others, without the key, for messages.
+        limit_key: what shares a rate limit with it.
+    """
+
+    request: requests.PreparedRequest
+    label: str
+    limit_key: str
+
+
+class Transport:
+    """Sends requests, from any thread, without retries.
+
+    Args:
+        endpoint: the API's base URL, without a trailing slash.
+        api_key: the key.
+        user_agent: value of the User-Agent header.
+        request_timeout: seconds for one try: connection, headers and body.
+        connections: how many connections stay open.
+        cancellation: ends every wait when it is cancelled.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        api_key: str,
+        user_agent: str,
+        request_timeout: float = 60,
+        connections: int = 10,
+        cancellation: CancellationToken | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.rate_limiter = RateLimiter()
+        self.requests = 0
+        self.answers = 0
+        self.retries = 0
+        self.cancellation = cancellation or CancellationToken()
+        self._waits = Stopwatch()
+        # A server can repeat a host name in lower case, and the key with it.
+        self._key = re.compile(re.escape(api_key), re.IGNORECASE)
+        self._request_timeout = request_timeout
+        self._counters = threading.Lock()
+        self._auth = BearerAuth(api_key, endpoint)
+        self._prefix = urlsplit(endpoint).path
+        self._session = Session(endpoint, user_agent, connections)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which at least one request waited for the rate limit or for a retry."""
+        return self._waits.seconds
+
+    def close(self) -> None:
+        self._session.close()
+
+    def prepare(self, path: str, params: Mapping[str, Any] | None = None) -> PreparedGet:
+        """Prepare a GET.
+
+        Args:
+            path: path below the endpoint.
+            params: the query; a list's values repeat the parameter.
+
+        Raises:
+            RequestError: the URL is not valid.
+        """
+        try:
+            request = self._session.prepare_request(
+                requests.Request("GET", self.endpoint + path, params=dict(params or {}), auth=self._auth)
+            )
+        except ValueError as error:
+            raise RequestError(self.redact(f"GET {path}: the URL is not valid: {error}. {CHECK_ENDPOINT}")) from None
+        return PreparedGet(request, self._label(request), self._limit_key(request))
+
+    def send(self, get: PreparedGet) -> Response:
+        """Send a GET once.
+
+        Raises:
+            ApiError: the request failed.
+            Cancelled: the run is being stopped.
+        """
+        if self.cancellation.is_cancelled:
+            self.rate_limiter.abandoned(get.limit_key)
+            raise Cancelled
+        started_at = time.monotonic()
+        with self._counters:
+            self.requests += 1
+        try:
+            response = self._session.send(
+                get.request,
+                # requests passes urllib3's timeout on, and has no timeout for the whole request itself.
+                timeout=urllib3.Timeout(  # type: ignore[arg-type]
+                    connect=min(CONNECT_TIMEOUT, self._request_timeout), total=self._request_timeout
+                ),
+                **self._session.send_options,
+            )
+        except (requests.RequestException, urllib3.exceptions.LocationValueError) as error:
+            self.rate_limiter.abandoned(get.limit_key)
+            if isinstance(error, ValueError):  # the URL, or the proxy's, is not valid
+                reason = " ".join(str(error).split())
+                raise RequestError(self.redact(f"GET {get.label}: {reason}. {CHECK_ENDPOINT}")) from None
+            raise TransientError(self.redact(explain_transport_error(error, self._request_timeout))) from None
+        with self._counters:
+            self.answers += 1
+        with response:
+            self.rate_limiter.answered(get.limit_key, response.headers)
+            requested_at = _server_time(response.headers.get("Date"), time.monotonic() - started_at)
+            content = self._read_body(response)
+        if response.status_code != 200:
+            raise error_for(response, content, get.label, self.redact)
+        body = parse_json(content)
+        if not isinstance(body, dict):
+            raise UnexpectedAnswerError("the answer is not a JSON object")
+        return Response(body, requested_at)
+
+    def redact(self, text: str) -> str:
+        """Return the text without the key."""
+        return self._key.sub("****", text)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            Cancelled: the run is being stopped.
+        """
+        with self._waits:
+            cancelled = self.cancellation.wait(seconds)
+        if cancelled:
+            raise Cancelled
+
+    def count_retry(self) -> None:
+        with self._counters:
+            self.retries += 1
+
+    def _read_body(self, response: requests.Response) -> bytes:
+        try:
+            return read_body(response, lambda: self.cancellation.is_cancelled)
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
+            raise TransientError(f"the body was not complete within {self._request_timeout:g} s") from None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            reason = self.redact(explain_transport_error(error, self._request_timeout))
+            raise TransientError(f"the body ended early: {reason}") from None
+
+    def _label(self, request: requests.PreparedRequest) -> str:
+        """The path, and the part of the query that tells one request of a list from the next."""
+        path, _, query = request.path_url.removeprefix(self._prefix).partition("?")
+        pairs = parse_qsl(query)
+        times = Counter(name for name, _ in pairs)
+        shown = {name: self.redact(value)[:80] for name, value in pairs if times[name] == 1 and name != "page_size"}
+        shown_query = urlencode(shown, safe="[]:*")
+        return quote(self.redact(unquote(path)), safe="/*") + (f"?{shown_query}" if shown_query else "")
+
+    def _limit_key(self, request: requests.PreparedRequest) -> str:
+        """The endpoint, whatever ids are in its path."""
+        segments = urlsplit(request.path_url).path.removeprefix(self._prefix).split("/")
+        return "/".join([*segments[:3], *("*" for _ in segments[3:])])
+
+
+def _server_time(date: str | None, elapsed: float) -> datetime | None:
+    """The moment of the request by the server's clock: the Date header less the seconds that the answer took."""
+    if not date:
+        return None
+    try:
+        answered_at = email.utils.parsedate_to_datetime(date)
+        return datetime.fromtimestamp(answered_at.timestamp() - elapsed, UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
