@@ -108,7 +108,7 @@ def test_the_catalog_of_the_go_tap_resumes_incidents(
 
 
 @pytest.mark.parametrize("full", [True, False])
-def test_parents_that_failed_are_read_again_before_the_full_read_ends(
+def test_parents_that_failed_are_read_again(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, full: bool
 ) -> None:
     """The position has passed the parent when the run ends."""
@@ -123,7 +123,11 @@ def test_parents_that_failed_are_read_again_before_the_full_read_ends(
     resumed = tap.read(selected, failed.state).ok()
     assert parent in {record["incident_id"] for record in resumed.records[CHILD]}
     if protocol == SINGER:
-        assert versions(failed, CHILD) == versions(resumed, CHILD) == {activations(resumed)[CHILD]}
+        assert not activations(failed)
+        # The version of an incremental stream has a gap. The next full read activates its own.
+        assert activations(resumed).keys() == ({CHILD} if full else set())
+        if full:
+            assert versions(resumed, CHILD) == {activations(resumed)[CHILD]}
 
 
 @pytest.mark.parametrize("protocol", [AIRBYTE])
