@@ -44,14 +44,18 @@ class Expectation:
 
     def is_in_scope(self, row: Row, now: datetime) -> bool:
         """Whether the settings select the record."""
-        owner = row.incident or row.root
-        has_mode = row.root.stream in ("incidents", "actions", "follow_ups")
-        if has_mode and (owner.mode or "standard") not in self._plan.modes:
+        if not self.has_mode(row, self._plan.modes):
             return False
         if row.stream == "schedule_entries":
             away = parse_timestamp(row.data["start_at"]) - now
             return abs(away.total_seconds()) < 29 * 86400
         return not self.is_older_than_start(row)
+
+    @staticmethod
+    def has_mode(row: Row, modes: tuple[str, ...]) -> bool:
+        """Whether the record's incident has one of the modes, or the list has none."""
+        owner = row.incident or row.root
+        return row.root.stream not in ("incidents", "actions", "follow_ups") or (owner.mode or "standard") in modes
 
     def is_older_than_start(self, row: Row) -> bool:
         cursor = row.root.declaration.cursor_field
