@@ -178,7 +178,12 @@ class StreamState:
         self.is_dirty = True
 
     def resolve_retries(self) -> None:
-        """Forget the incomplete records of earlier syncs, because this sync read them again."""
+        """Forget the incomplete records of earlier syncs, because this sync read them again.
+
+        A record of a mode that the config dropped was not read. The mode can return.
+        """
+        if self._unused:
+            return
         self.is_dirty = self.is_dirty or self.retry is not None
         self.retry = None
 
