@@ -164,9 +164,7 @@ class Server:
         except ValueError:
             return _error(422, "validation_error")
 
-    def _page(
-        self, declaration: Declaration, all_rows: list[Row], params: Mapping[str, Any], request: str
-    ) -> Answer:
+    def _page(self, declaration: Declaration, all_rows: list[Row], params: Mapping[str, Any], request: str) -> Answer:
         """One page of a list.
 
         Raises:
@@ -210,7 +208,15 @@ class Server:
         """What identifies a list that is read from its first page, and without a filter; empty: it is not."""
         if declaration.parent or not self._account.habits.reports_total:
             return ""
-        allowed = {"page_size", "after", "from", "include_inactive", "status_category[one_of]", "mode[one_of]", "incident_mode"}
+        allowed = {
+            "page_size",
+            "after",
+            "from",
+            "include_inactive",
+            "status_category[one_of]",
+            "mode[one_of]",
+            "incident_mode",
+        }
         if params.keys() - allowed:
             return ""
         key = request_key(request)
@@ -301,7 +307,9 @@ class Server:
             last = bound(value)
             return lambda row, data: bool(moment(data) <= last)
         first, last = map(bound, value.split("~"))
-        return lambda row, data: bool(first <= moment(data) and (moment(data) <= last if by_date else moment(data) < last))
+        return lambda row, data: bool(
+            first <= moment(data) and (moment(data) <= last if by_date else moment(data) < last)
+        )
 
 
 def request_key(request: str) -> str:
