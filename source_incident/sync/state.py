@@ -101,7 +101,9 @@ class StreamState:
         An incremental stream needs no restart: its next sync reads them by their cursor.
         """
         if self.full_read:
-            self.full_read = replace(self.full_read, done=frozenset(), has_gap=False, skipped_parents=False)
+            # The gap of a first start date stays.
+            has_gap = self.full_read.has_gap and self.full_read.start_date is not None
+            self.full_read = replace(self.full_read, done=frozenset(), has_gap=has_gap, skipped_parents=False)
         self.restart(self.positions)
         self.retry = None
 

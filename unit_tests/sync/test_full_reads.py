@@ -443,3 +443,18 @@ def test_a_stream_that_fails_emits_no_version(account: Account) -> None:
     assert isinstance(run.error("alerts"), ApiError)
     assert isinstance(run.events[-1], Failed)
     assert not [event for event in run.events if isinstance(event, Finished)]
+
+
+def test_a_full_refresh_that_starts_again_still_keeps_the_rows_from_before_a_new_start_date(account: Account) -> None:
+    to = destination(
+        with_incidents(account, 8), "incident_attachments", cursor=False, start_date="2026-03-01T12:15:00Z"
+    )
+    to.rows["incident_attachments"] = {"i0a": ({"id": "i0a"}, None)}
+    account.fault = lambda path, params: unavailable() if params.get("incident_id") == "i2" else None
+    to.sync(kill_after=10)
+    assert to.states["incident_attachments"]["retry"]["ids"] == ["i2"]
+    account.fault = lambda path, params: None
+    run = to.sync()
+    assert "i2a" in run.ids("incident_attachments")
+    assert run.version("incident_attachments") is None
+    assert "i0a" in to.ids("incident_attachments")
