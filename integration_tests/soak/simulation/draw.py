@@ -71,6 +71,11 @@ class Plan:
     fault_rate: float
     syncs: int
 
+    def describe(self) -> str:
+        """The plan as text, the same in every process."""
+        values = vars(self).items()
+        return ", ".join(f"{name}={sorted(value) if isinstance(value, frozenset) else value}" for name, value in values)
+
     @property
     def full_read_days(self) -> int:
         return int(self.settings["full_read_days"])
