@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from integration_tests.soak.planted_bugs import BUGS, catches
 from integration_tests.soak.simulation.run import Outcome, simulate
 
 
@@ -22,6 +23,17 @@ def simulate_all(seed: int, accounts: Sequence[int]) -> Iterator[Outcome]:
         yield simulate(f"{seed}:{account}")
 
 
+def plant(text: str, runs: int, accounts: int) -> int:
+    """Print how often each planted bug is caught."""
+    bugs = tuple(bug for bug in BUGS if text in bug.name)
+    print(f"| planted bug | runs of {accounts} accounts | caught | on average |\n| --- | --- | --- | --- |")
+    is_enough = True
+    for catch in catches(bugs, runs, accounts):
+        print(catch, flush=True)
+        is_enough &= catch.is_enough
+    return 0 if is_enough else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="simulate", description=__doc__.splitlines()[0])
     parser.add_argument("--accounts", type=int, default=200, help="how many accounts (200)")
@@ -29,7 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", type=int, help="replay this account alone")
     parser.add_argument("--trace", action="store_true", help="print every event of the account")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
+    parser.add_argument("--planted", action="store_true", help="plant bugs into copies of the engine, and count catches")
+    parser.add_argument("--runs", type=int, default=10, help="with --planted, runs per bug (10)")
+    parser.add_argument("--bug", default="", help="with --planted, only bugs whose name has this text")
     args = parser.parse_args(arguments)
+    if args.planted:
+        return plant(args.bug, args.runs, args.accounts)
     logging.disable(logging.CRITICAL)
     accounts = range(args.accounts) if args.account is None else [args.account]
     started_at = time.monotonic()

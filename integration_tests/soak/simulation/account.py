@@ -293,7 +293,7 @@ class Account:
             row.parent.children[row.stream].pop(row.id, None)
 
     def _moves(self) -> bool:
-        return self.habits.is_honest or self._random.random() < 0.7
+        return self.habits.is_honest or self._random.random() < 0.5
 
     def _note_change(self, row: Row, is_new: bool = False, always_moves: bool = False) -> None:
         """Move the cursors by which a sync finds a change, or mark the row that it will not find."""

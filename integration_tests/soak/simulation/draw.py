@@ -36,6 +36,11 @@ GROUPS = (
     (("alerts", "escalations"), 2),
     (("workflow_runs",), 1),
     (("postmortem_documents", "postmortem_document_contents"), 3),
+    (("schedules", "schedule_overrides", "schedule_replicas", "schedule_entries"), 1),
+    (("status_pages", "status_page_structures", "status_page_incidents", "status_page_response_incidents"), 1),
+    (("users", "user_notification_methods", "user_paging_providers"), 1),
+    (("catalog_types", "catalog_entries"), 1),
+    (("custom_fields", "custom_field_options", "pay_configs", "pay_config_weekly_rules"), 1),
 )
 LONG_LISTS = ("alerts", "escalations")
 
@@ -71,6 +76,11 @@ class Plan:
     fault_rate: float
     syncs: int
 
+    def describe(self) -> str:
+        """The plan as text, the same in every process."""
+        values = vars(self).items()
+        return ", ".join(f"{name}={sorted(value) if isinstance(value, frozenset) else value}" for name, value in values)
+
     @property
     def full_read_days(self) -> int:
         return int(self.settings["full_read_days"])
@@ -101,7 +111,7 @@ def draw_plan(random: Random) -> Plan:
             "num_workers": random.choice((1, 2, 3, 4, 10)),
             "max_retries": random.randint(0, 2),
             "lookback_window": random.choice((0, 0, 1, 5, 60)),
-            "full_read_days": random.choice((0, 0, 1, 2, 7)),
+            "full_read_days": random.choice((0, 0, 1, 2, 3, 7)),
             "activate_versions": random.random() < 0.9,
             **({"start_date": format_timestamp(start_date)} if start_date else {}),
         },
@@ -149,6 +159,8 @@ def draw_size(random: Random, name: str) -> int:
         return 1
     if name in LONG_LISTS and random.random() < 0.5:
         return random.randint(20, 60)
+    if any(child.stream.by_parent for child in declarations()[name].children):
+        return random.choice((1, 3, 6, 10, 16))
     return random.choice((0, 1, 2, 4, 8, 14))
 
 

@@ -139,10 +139,12 @@ class Simulation:
             keys = {name: declarations()[name].key for name in plan.selected}
             plain = {name for name in plan.selected if not declarations()[name].is_incremental}
             self._destination = AirbyteDestination(keys, plan.full_refresh | plain)
-        self.trace.append(f"{seed} {plan} {habits} {sizes}")
+        self.trace.append(f"{seed} {plan.describe()} {habits} {sizes}")
 
     def install(self, stack: ExitStack) -> None:
         """Put the virtual clock, the account's streams and the knobs into the engine."""
+        # These are of all streams, and cached.
+        singer_entries(), cursors()
         global_random.seed(0)
         classes = [declarations()[name].stream for name in self.account.names]
         patches: list[tuple[Any, str, Any]] = [
@@ -176,6 +178,10 @@ class Simulation:
             return
         for round_ in range(2):
             self._clock.advance((plan.full_read_days + 1) * DAY)
+            for _ in range(self._random.randint(1, 2)):
+                # A full read that is killed goes on in the next sync.
+                self._sync(plan.selected, plan.modes, Faults(), may_be_killed=True)
+                self._clock.advance(self._random.uniform(60, 1800))
             self._sync_until_quiet()
             self._compare(with_unnoticed=True, with_removed=round_ == 1)
 
@@ -204,15 +210,18 @@ class Simulation:
         if random.random() < 0.4:
             return faults
         faults.rate, faults.tries = plan.fault_rate, random.randint(1, 2 + plan.settings["max_retries"])
-        if random.random() < 0.15:
-            faults.refused.add(random.choice(self.account.names))
-        for chance, parents in ((0.1, faults.refused_parents), (0.25, faults.failing_parents)):
-            children = [name for name in self.account.names if declarations()[name].parent]
-            if children and random.random() < chance:
-                name = random.choice(children)
-                roots = list(self.account.rows[declarations()[name].root.name])
-                if roots:
-                    parents.add((name, random.choice(roots)))
+        if random.random() < 0.2:
+            faults.refused.append(random.choice(self.account.names))
+        for chance, parents in ((0.3, faults.refused_parents), (0.5, faults.failing_parents)):
+            # Of those that have children.
+            pairs = {
+                (name, row.root.id): None
+                for name in self.account.names
+                if declarations()[name].parent
+                for row in self.account.rows[name].values()
+            }
+            if pairs and random.random() < chance:
+                parents.append(random.choice(list(pairs)))
         faults.key_is_refused, faults.is_down = random.random() < 0.03, random.random() < 0.03
         return faults
 

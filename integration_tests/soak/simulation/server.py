@@ -58,9 +58,9 @@ class Faults:
 
     rate: float = 0.0
     tries: int = 1
-    refused: set[str] = field(default_factory=set)
-    refused_parents: set[tuple[str, str]] = field(default_factory=set)
-    failing_parents: set[tuple[str, str]] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+    refused_parents: list[tuple[str, str]] = field(default_factory=list)
+    failing_parents: list[tuple[str, str]] = field(default_factory=list)
     key_is_refused: bool = False
     is_down: bool = False
     change_rate: float = 0.0
