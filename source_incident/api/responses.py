@@ -83,7 +83,8 @@ def error_for(response: requests.Response, content: bytes, label: str, redact: C
             status=status,
         )
     return RequestError(
-        f"GET {label}: {status}{detail}. The connector sent a wrong request, please report it{support}",
+        f"GET {label}: {status}{detail}{support}",
+        advice=". The connector sent a wrong request, please report it",
         status=status,
         request_id=request_id,
     )
