@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,7 @@ class PageReader:
                     page.total,
                     count + len(page.records),
                 )
+                page = replace(page, ends_early=True)
             count += len(page.records)
             yield page
             if page.after is None:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_incident.errors import InputError
-from source_incident.protocol import FULL_REFRESH_MARKERS
 from source_incident.sync.state import Partition, ResumePoint, StreamPosition, StreamState
 from source_incident.timestamps import EARLIEST
 from unit_tests.singer.strategies import json_values
@@ -195,7 +194,9 @@ def test_a_moment_before_the_earliest_one_means_everything(text: str) -> None:
     assert position == StreamPosition(EARLIEST, ResumePoint((Partition("01H", None, EARLIEST),), None, EARLIEST))
 
 
-@pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(FULL_REFRESH_MARKERS))])
+@pytest.mark.parametrize(
+    "state", [None, {}, {"__ab_no_cursor_state_message": True}, {"__ab_full_refresh_sync_complete": True}]
+)
 @pytest.mark.parametrize("modes", [("",), ("standard",)])
 def test_a_state_without_a_position_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
     assert load(state, modes).positions == {mode: StreamPosition() for mode in modes}
