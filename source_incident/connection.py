@@ -9,7 +9,6 @@ from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.version import version
 
-
 C = TypeVar("C", bound=Client)
 
 
