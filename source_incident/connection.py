@@ -1,5 +1,7 @@
 """Makes the API client and the streams from a config."""
 
+from typing import TypeVar
+
 from source_incident.api import Client
 from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
@@ -7,16 +9,24 @@ from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.version import version
 
+C = TypeVar("C", bound=Client)
 
-def make_client(config: Config, retries: int | None = None, cancellation: CancellationToken | None = None) -> Client:
+
+def make_client(
+    config: Config,
+    retries: int | None = None,
+    cancellation: CancellationToken | None = None,
+    kind: type[C] = Client,  # type: ignore[assignment]
+) -> C:
     """Make a client.
 
     Args:
         config: the settings.
         retries: how often a request is retried; None: as the config says.
         cancellation: ends the client's requests.
+        kind: the client's class.
     """
-    return Client(
+    return kind(
         endpoint=config.endpoint,
         api_key=config.api_key,
         user_agent=f"tap-incident/{version()}",

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -38,10 +38,12 @@ class Response:
     Attributes:
         body: the JSON object.
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
+        headers: the headers of the answer; their names are case-insensitive.
     """
 
     body: Mapping[str, Any]
     requested_at: datetime | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class Transport:
         body = parse_json(content)
         if not isinstance(body, dict):
             raise UnexpectedAnswerError("the answer is not a JSON object")
-        return Response(body, requested_at)
+        return Response(body, requested_at, response.headers)
 
     def redact(self, text: str) -> str:
         """Return the text without the key."""
