@@ -10,7 +10,7 @@ from typing import Any
 from sandbox import errors
 from sandbox.account import embedded_user
 from sandbox.filters import Query
-from sandbox.ids import make_id, make_salt, mix
+from sandbox.ids import make_salt, mix
 from sandbox.lists import Record, RecordList
 from sandbox.times import DAY, HOUR, format_moment, parse_moment
 
@@ -32,7 +32,7 @@ def schedule_entries(schedule: Record, users: RecordList, query: Query, now_ms: 
     entries: dict[str, list[Record]] = {"final": [], "overrides": [], "scheduled": []}
     for number in range(first, min(last, first + _PAGE_SIZE)):
         for name, entry in _shift(schedule["id"], users, number).items():
-            entries[name].append(entry)
+            entries[name].append(entry if name == "scheduled" else _cut(entry, number * _SHIFT, start))
     body: dict[str, Any] = {"schedule_entries": entries}
     if last > first + _PAGE_SIZE:
         after = f"{_CURSOR}{(first + _PAGE_SIZE) * _SHIFT:x}"
@@ -67,7 +67,6 @@ def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record
     """The entries of one shift, by the list that each belongs to."""
     salt = make_salt(number, schedule_id)
     shift: Record = {
-        "entry_id": make_id(salt, 0, number * _SHIFT),
         "fingerprint": f"{mix(salt):016x}",
         "rotation_id": f"ROTATION{schedule_id[-6:]}",
         "start_at": format_moment(number * _SHIFT),
@@ -79,6 +78,14 @@ def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record
         return {"final": scheduled, "scheduled": scheduled}
     override = {**shift, "fingerprint": f"{mix(salt + 1):016x}", **people[1]}
     return {"final": override, "overrides": override, "scheduled": scheduled}
+
+
+def _cut(entry: Record, shift_start: int, window_start: int) -> Record:
+    """The entry as the API returns it outside of `scheduled`: cut at the start of the window (docs/api.md)."""
+    if shift_start >= window_start:
+        return entry
+    fingerprint = f"{mix(int(entry['fingerprint'], 16) ^ window_start):016x}"
+    return {**entry, "start_at": format_moment(window_start), "fingerprint": fingerprint}
 
 
 def _user(users: RecordList, number: int) -> Record:

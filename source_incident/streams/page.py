@@ -23,6 +23,7 @@ class Page:
         total: how many records the list has; None: the API does not report it.
         complete_until: the moment up to which the records are complete; None: the API does not report it.
         ends_early: this is the last page, and the list has far fewer records than its total.
+        is_short: the page has fewer records than its size allows.
     """
 
     records: list[Record]
@@ -31,6 +32,7 @@ class Page:
     total: int | None = None
     complete_until: datetime | None = None
     ends_early: bool = False
+    is_short: bool = False
 
 
 def record_list(value: Any, name: str) -> list[Record]:

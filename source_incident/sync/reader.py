@@ -77,6 +77,7 @@ class PageReader:
         """
         seen = {after}
         count = 0
+        started_at_first_page = after is None
         was_short = False
         while True:
             now = clock.now()
@@ -92,24 +93,28 @@ class PageReader:
             if self.began_at is None:
                 # The earlier of two clocks: the later one could move the bookmark past unseen changes.
                 self.began_at = min(page.requested_at, now) if page.requested_at else now
+            count += len(page.records)
+            if page.after and page.is_short and page.total == count and started_at_first_page:
+                # A short page and the total together prove the end (docs/api.md, pages): no empty page is requested.
+                page = replace(page, after=None)
             if page.after is not None and page.after in seen:
                 raise UnexpectedAnswerError(
                     f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
                     "the sync again later. Report it if it happens again"
                 )
-            if page.after is None and _is_far_below(count + len(page.records), page.total) and reads_whole_list():
+            if page.after is None and _is_far_below(count, page.total) and reads_whole_list():
                 if not was_short:
                     # The last page may be truncated: request it once more.
                     was_short = True
+                    count -= len(page.records)
                     continue
                 logger.warning(
                     "%s: the API reports %d records, but the list ended after %d",
                     stream.name,
                     page.total,
-                    count + len(page.records),
+                    count,
                 )
                 page = replace(page, ends_early=True)
-            count += len(page.records)
             yield page
             if page.after is None:
                 return

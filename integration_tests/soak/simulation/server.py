@@ -281,7 +281,7 @@ class Server:
                 yield self._time_condition(declaration, match[1], match[2], value)
             elif name == "entry_window_start":
                 end = params["entry_window_end"]
-                yield lambda row, data, value=value: value <= data["start_at"] <= end  # type: ignore[misc]
+                yield lambda row, data, value=value, end=end: value <= data["start_at"] <= end  # type: ignore[misc]
 
     def _time_condition(
         self, declaration: Declaration, field_name: str, operator: str, value: str
