@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -72,7 +72,7 @@ def test_requests_a_list_that_would_start_now_from_the_earliest_moment_for_any_s
         assert params(OnCallNotificationPauses, **config)["from"] == "2020-01-01T00:00:00.000Z"
 
 
-def test_a_window_has_the_configured_days_and_stays_the_same_from_page_to_page() -> None:
+def test_a_window_starts_at_midnight_before_the_configured_days_and_stays_the_same_from_page_to_page() -> None:
     config = Config.parse(
         {"api_key": CONFIG.api_key, "schedule_entries_past_days": 2, "schedule_entries_future_days": 3}
     )
@@ -83,8 +83,8 @@ def test_a_window_has_the_configured_days_and_stays_the_same_from_page_to_page()
     (_, first), (_, second) = client.requests
     assert first["schedule_id"] == "01S"
     start, end = (datetime.fromisoformat(first[f"entry_window_{side}"]) for side in ("start", "end"))
-    assert end - start == timedelta(days=5)
-    assert abs(datetime.now(UTC) - timedelta(days=2) - start) < timedelta(minutes=1)
+    assert end - start == ScheduleEntries.margin + timedelta(days=2 + 1 + 3)
+    assert start.time() == end.time() == time(0)
     assert second == {**first, "entry_window_start": "2026-01-01T00:00:00Z"}
 
 
