@@ -246,7 +246,7 @@ def test_a_nested_column_that_the_schema_does_not_have_costs_no_request() -> Non
     messages, raised = read(default, catalog("incidents", schema=schema))
     assert raised is None
     assert set(requested) == {"/v2/incidents"}
-    assert [message.record.data for message in messages if message.record] == [{"id": "i", "mode": "standard"}]
+    assert [message.record.data for message in messages if message.record] == [{"id": "i"}]
     requested.clear()
     assert read(default, catalog("incidents", schema={"properties": {"id": {}, "updates": {}}}))[1] is None
     assert set(requested) == {"/v2/incidents", "/v2/incident_updates"}

@@ -262,8 +262,8 @@ def test_no_stream_emits_a_credential(stream: Any, data: st.DataObject) -> None:
 # Key fields that a record can lack
 
 SHIFT = {
-    "start_at": "2026-01-01T00:00:00Z",
-    "end_at": "2026-01-02T00:00:00Z",
+    "start_at": "2099-01-01T00:00:00Z",
+    "end_at": "2099-01-02T00:00:00Z",
     "rotation_id": "ROT",
     "user": {"id": "U"},
 }
@@ -283,7 +283,7 @@ def test_an_entry_without_a_fingerprint_gets_the_same_one_at_every_read(absent: 
     entries = [
         {**SHIFT, **absent},
         {**SHIFT, **absent, "user": {"id": "V"}},
-        {**SHIFT, **absent, "start_at": "2026-01-02T00:00:00Z"},
+        {**SHIFT, **absent, "start_at": "2099-01-02T00:00:00Z"},
         {**SHIFT, **absent, "entry_id": "E"},
         {**SHIFT, **absent, "user": None},
     ]
