@@ -85,3 +85,12 @@ def test_exactly_the_fields_that_the_schema_lacks_are_dropped(data: st.DataObjec
     assert projected == reference_projection(schema, before)
     assert (projected is record) == (projected == before) == (not unknown)
     assert projection.project([projected])[0] is projected
+
+
+@pytest.mark.parametrize("allowed", [True, {}])
+def test_a_column_whose_schema_allows_anything_is_kept_whole(allowed: Any) -> None:
+    schema = {"properties": {"id": {"type": "string"}, "lead": allowed, "notes": {"type": "array", "items": allowed}}}
+    record = {"id": "1", "lead": {"name": "a", "team": {"id": "t"}}, "notes": [{"text": "t"}, 5]}
+    assert project(schema, record) is record
+    assert project(schema, record, full_schema=SCHEMA) is record
+    assert project(schema, {**record, "unknown": 1}) == record
