@@ -104,6 +104,22 @@ def test_reads_in_the_singer_protocol(program: Program, config: Path, tmp_path: 
     assert "INFO METRIC: " in result.err
 
 
+@pytest.mark.parametrize("command", [["read"], []])
+def test_reads_a_column_whose_schema_is_true(
+    program: Program, config: Path, tmp_path: Path, command: list[str]
+) -> None:
+    catalog_file = singer_catalog(program, config, tmp_path, "severities")
+    document = json.loads(catalog_file.read_text())
+    (entry,) = (entry for entry in document["streams"] if entry["stream"] == "severities")
+    entry["schema"]["properties"]["name"] = True
+    result = program(*command, "--config", config, "--catalog", write(catalog_file, document))
+    assert result.code == 0
+    records = [line["record"] for line in result.lines if line["type"] == "RECORD"]
+    assert records[0].get("data", records[0])["name"] == "Minor"
+    schemas = [line["schema"] for line in result.lines if line["type"] == "SCHEMA"]
+    assert all(schema["properties"]["name"] is True for schema in schemas)
+
+
 @pytest.mark.parametrize("state", [{"bookmarks": {}}, [], {}])
 def test_both_protocols_accept_catalogs_and_states_of_both_formats(
     program: Program, config: Path, tmp_path: Path, state: Any

@@ -87,6 +87,10 @@ def test_null_means_the_default(name: str) -> None:
         ("start_date", " ", "start_date", None),
         ("incident_modes", ["test", "stream", "test"], "incident_modes", ("test", "stream")),
         ("lookback_window", 0, "lookback_window", timedelta(0)),
+        ("lookback_window", 525_600, "lookback_window", timedelta(minutes=525_600)),
+        ("schedule_entries_past_days", 3650, "schedule_entries_past", timedelta(days=3650)),
+        ("request_timeout", 3600, "request_timeout", 3600),
+        ("max_retries", 100, "max_retries", 100),
         ("lookback_window", 10.0, "lookback_window", timedelta(minutes=10)),
         ("schedule_entries_past_days", 0, "schedule_entries_past", timedelta(0)),
         ("schedule_entries_future_days", 3650, "schedule_entries_future", timedelta(days=3650)),
@@ -155,11 +159,20 @@ def test_a_missing_key_is_reported_with_the_environment_variable() -> None:
             for name in ("lookback_window", "num_workers", "request_timeout", "max_retries")
             for value in (-1, 1.5, "5", "many", True, [], {}, 10**300, float("inf"), float("nan"), 1e300)
         ),
+        # One below the minimum and one above the maximum, written out.
+        ("lookback_window", 525_601),
+        ("schedule_entries_past_days", -1),
+        ("schedule_entries_past_days", 3651),
+        ("schedule_entries_future_days", -1),
+        ("schedule_entries_future_days", 3651),
         ("num_workers", 0),
         ("num_workers", 21),
         ("request_timeout", 0),
-        ("schedule_entries_past_days", -1),
-        ("schedule_entries_future_days", 3651),
+        ("request_timeout", 3601),
+        ("max_retries", 101),
+        ("full_read_days", -1),
+        ("full_read_days", 366),
+        *(("activate_versions", value) for value in ("true", 1, 0, [], {})),
     ],
 )  # fmt: skip
 def test_rejects_an_invalid_value_and_names_the_setting(name: str, value: Any) -> None:

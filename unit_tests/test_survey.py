@@ -1,13 +1,14 @@
 """What a key can read: the check of a key, and the survey."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from airbyte_cdk.models import Status
 
-from source_incident.api import AuthenticationError, ForbiddenError, UnreachableError
+from source_incident.api import AuthenticationError, Client, ForbiddenError, UnreachableError
 from source_incident.errors import InputError
 from source_incident.survey import check_key, survey
 from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
@@ -88,6 +89,28 @@ def test_check_fails_with_an_unusable_config() -> None:
     status = check_key(LOGGER, {"api_key": ""})
     assert status.status == Status.FAILED
     assert str(status.message).startswith("config: api_key is empty")
+
+
+@pytest.mark.parametrize(("max_retries", "tries"), [(8, 3), (1, 2), (0, 1)])
+def test_check_makes_at_most_three_requests_for_a_list_that_is_unavailable(
+    account: Account,
+    server: ScriptedServer,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    max_retries: int,
+    tries: int,
+) -> None:
+    """Someone waits for the result, so check retries less often than a sync."""
+    monkeypatch.setattr(Client, "sleep", lambda *_: None)
+    for path in ("workflows", "users", "severities"):
+        account.answers[path] = ({}, 503)
+    assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.SUCCEEDED
+    paths = Counter(line.split()[1].partition("?")[0] for line in server.lines())
+    assert {paths[path] for path in ("/v2/workflows", "/v2/users", "/v1/severities")} == {tries}
+    server.requests.clear()
+    account.answers["identity"] = ({}, 503)
+    assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.FAILED
+    assert [line.split()[1] for line in server.lines()] == ["/v1/identity"] * tries
 
 
 def test_survey_has_first_pages_and_errors(account: Account, settings: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from source_incident.timestamps import format_timestamp, parse_timestamp
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = "inc_5ecret_key_0123456789abcdef"
 PAGE = 2
+# Without a mode, these lists have the two default modes (docs/api.md, incident filters).
+ONE_MODE_PER_REQUEST = ("/v3/actions", "/v3/follow_ups")
 
 Params = Mapping[str, Any]
 Fault = Callable[[str, Params], ApiError | Mapping[str, Any] | None]
@@ -77,6 +79,8 @@ class Account:
 
     def _page(self, path: str, params: Params) -> Mapping[str, Any]:
         found = [record for record in self.lists.get(path, []) if _passes(record, params)]
+        if path in ONE_MODE_PER_REQUEST and "incident_mode" not in params:
+            found = [record for record in found if record["mode"] in ("standard", "retrospective")]
         after = params.get("after")
         ids = [record["id"] for record in found]
         first = ids.index(after) + 1 if after else 0

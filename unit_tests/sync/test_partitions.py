@@ -259,3 +259,71 @@ def test_reads_no_more_sequences_at_once_than_there_are_workers() -> None:
 
     read(api, ALERTS, (Partition(),), turn, max_sequences=3)
     assert most == 3
+
+
+def page_of(*created: datetime, after: str | None = "next") -> Page:
+    return Page([{"id": str(moment), "created_at": format_timestamp(moment)} for moment in created], after)
+
+
+def observed(*pages: Page, partition: Partition | None = None) -> PageSequence:
+    sequence = PageSequence(partition or Partition(), {})
+    for page in pages:
+        sequence.observe(page, "created_at")
+    return sequence
+
+
+@pytest.mark.parametrize("partition", [Partition(), Partition(start=START - timedelta(days=9))])
+def test_two_pages_of_records_that_were_created_at_one_instant_have_a_finite_estimate(partition: Partition) -> None:
+    sequence = observed(page_of(START, START), page_of(START, START), partition=partition)
+    assert 0 <= sequence.pages_left() < float("inf")
+
+
+def test_an_oldest_first_list_that_is_divided_twice_has_parts_that_adjoin() -> None:
+    end = START + timedelta(days=64)
+    first = observed(page_of(START), page_of(START + timedelta(days=1)), partition=Partition(end=end))
+    second = first.divide(by_date=False)
+    assert second is not None
+    third = first.divide(by_date=False)
+    assert third is not None
+    spans = [(part.start, part.end) for part in (first, third, second)]
+    assert spans[0][1] == spans[1][0]
+    assert spans[1][1] == spans[2][0]
+    assert spans[2][1] == end
+    assert spans[0][0] is None
+
+
+def test_a_newest_first_list_that_is_divided_twice_has_parts_that_adjoin() -> None:
+    start = START - timedelta(days=64)
+    first = observed(page_of(START), page_of(START - timedelta(days=1)), partition=Partition(start=start))
+    second = first.divide(by_date=False)
+    assert second is not None
+    third = first.divide(by_date=False)
+    assert third is not None
+    spans = [(part.start, part.end) for part in (second, third, first)]
+    assert spans[0][0] == start
+    assert spans[0][1] == spans[1][0]
+    assert spans[1][1] == spans[2][0]
+    assert spans[2][1] is None
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_part_with_a_start_is_divided_again(reverse: bool) -> None:
+    """A list is read by as many sequences as there are workers, so parts are divided too."""
+    records = ordered(1200, timedelta(hours=1))
+    api = Api(records[::-1] if reverse else records, None)
+    partitions = PartitionedList(ALERTS, (Partition(),), {}, 8)
+    positions: dict[PageSequence, str | None] = dict.fromkeys(partitions.sequences)
+    divided: list[PageSequence] = []
+    for turn in range(200):
+        if not partitions.sequences:
+            break
+        sequence = partitions.sequences[turn % len(partitions.sequences)]
+        had_start = sequence.start is not None
+        page = api.page(ALERTS, sequence.slice, positions[sequence])
+        if new := partitions.page_read(sequence, page):
+            positions[new] = None
+            if had_start:
+                divided.append(sequence)
+        positions[sequence] = page.after
+        partitions.page_emitted(sequence, page)
+    assert divided
