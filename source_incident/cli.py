@@ -147,8 +147,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments and check that they fit together.
 
     Returns:
-        The arguments. `command` is always set: to a command, or to init, about, verify, completion or version. `singer` is
-        whether the Singer protocol is used.
+        The arguments. `command` is always set: to a command, or to init, about, verify, completion or version.
+        `singer` is whether the Singer protocol is used.
 
     Raises:
         InputError: an argument is unknown, or the arguments exclude each other.
