@@ -35,7 +35,10 @@ NOT_RUN = {
     "meltano *": "integration_tests/meltano runs them in the project that docs/singer.md names",
 }
 # Documents whose commands have tests of their own.
-ELSEWHERE = {"docs/cli.md": "integration_tests/clients/test_command_line.py"}
+ELSEWHERE = {
+    "docs/cli.md": "integration_tests/clients/test_command_line.py",
+    "docs/verify.md": "integration_tests/verify/test_command.py",
+}
 
 
 @dataclass(frozen=True)
