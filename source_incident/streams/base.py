@@ -93,7 +93,7 @@ class IncidentStream(HttpStream, ABC):
     ) -> str:
         if "{" not in self.endpoint:
             return self.endpoint
-        return self.endpoint.format_map({key: quote(str(id_), safe="") for key, id_ in (stream_slice or {}).items()})
+        return self.endpoint.format_map({key: _path_segment(id_) for key, id_ in (stream_slice or {}).items()})
 
     def request_params(
         self,
@@ -149,6 +149,7 @@ class IncidentStream(HttpStream, ABC):
             try:
                 return self._parse_page(response, stream_slice)
             except UnexpectedAnswerError as error:
+                del response  # the next answer may need its memory
                 request.retry(error)
 
     def probe(self) -> None:
@@ -191,7 +192,8 @@ class IncidentStream(HttpStream, ABC):
         self._complete(records, body, stream_slice)
         self._warn_of_unknown_values(records)
         complete_until = cursor_of({"": value_at(body, self.complete_until)}, "") if self.complete_until else None
-        return Page(records, after, response.requested_at, total_records(body), complete_until)
+        total = total_records(body)
+        return Page(records, after, response.requested_at, total, complete_until, response.memory)
 
     def _complete(self, records: list[Record], body: Mapping[str, Any], stream_slice: Slice) -> None:
         """Remove credentials from the records, and add the fields that the declaration adds."""
@@ -260,6 +262,9 @@ class IncidentStream(HttpStream, ABC):
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
+        if self._client.redact(after) != after:
+            # It would be in the next URL and in the state.
+            raise UnexpectedAnswerError("the cursor in the answer holds the API key")
         if self.page_size is None and self.after_parameter == "after":
             raise UnexpectedAnswerError("the answer has a cursor, but the list is documented without pages")
         return after
@@ -292,6 +297,7 @@ class IncidentStream(HttpStream, ABC):
             if page.after is None:
                 return
             after = page.after
+            del page  # the next one may need its memory
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
         after = self._after(response.json())
@@ -333,6 +339,18 @@ class IncidentStream(HttpStream, ABC):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK caches its own
         return _schema(self.name)
+
+
+def _path_segment(id_: Any) -> str:
+    """An id of the API as a part of a path.
+
+    Raises:
+        UnexpectedAnswerError: the path would lead elsewhere.
+    """
+    text = str(id_)
+    if text in ("", ".", ".."):
+        raise UnexpectedAnswerError(f"an id in the answer is {text!r}")
+    return quote(text, safe="")
 
 
 @cache
