@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Run a command.
 
     Args:
-        args: what `cli.parse` returned; the command is init, check, discover or read.
+        args: what `cli.parse` returned; the command is init, check, discover, verify or read.
 
     Returns:
         The exit code.
@@ -90,6 +90,8 @@ class _App:
                 return self._check(settings)
             case "discover":
                 self._discover(settings)
+            case "verify":
+                return self._verify(settings)
             case "read":
                 self._read(settings)
         return 0
@@ -136,6 +138,25 @@ class _App:
             self._output.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         else:
             self._output.write_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+
+    def _verify(self, settings: Mapping[str, Any]) -> int:
+        """Check the assumptions about the API: of the streams that the catalog selects, or of all streams."""
+        # Only this command needs the module.
+        from source_incident.verify import MAX_REQUESTS, verify
+
+        selected = None
+        if self._args.catalog:
+            selected = {item.stream.name for item in self._select(SourceIncident(), settings).catalog.streams}
+        with display.request_count("Verifying", MAX_REQUESTS, shown=not self._args.no_progress) as count:
+            report = verify(settings, selected, count)
+        if self._args.format == "json":
+            text = report.to_json()
+        elif self._args.format == "markdown" or not self._output.stdout_is_terminal:
+            text = report.to_markdown()
+        else:
+            text = report.to_table(self._output.width)
+        self._output.write(text.encode())
+        return 0 if report.holds else RUN_FAILED
 
     def _read(self, settings: Mapping[str, Any]) -> None:
         source = SourceIncident()

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from typing import TypeVar
 
 import requests
 import urllib3
@@ -13,6 +14,8 @@ from source_incident.errors import InputError
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.version import version
+
+C = TypeVar("C", bound=Client)
 
 # The variables with the file or directory of the TLS certificates, in the order in which requests reads them.
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -30,15 +33,21 @@ def check_environment(config: Config) -> None:
         _check_proxy(config.endpoint)
 
 
-def make_client(config: Config, retries: int | None = None, cancellation: CancellationToken | None = None) -> Client:
+def make_client(
+    config: Config,
+    retries: int | None = None,
+    cancellation: CancellationToken | None = None,
+    kind: type[C] = Client,  # type: ignore[assignment]
+) -> C:
     """Make a client.
 
     Args:
         config: the settings.
         retries: how often a request is retried; None: as the config says.
         cancellation: ends the client's requests.
+        kind: the client's class.
     """
-    return Client(
+    return kind(
         endpoint=config.endpoint,
         api_key=config.api_key,
         user_agent=f"tap-incident/{version()}",

@@ -27,6 +27,8 @@ LEVELS = {
     logging.DEBUG: "DEBUG",
 }
 BUFFER_BYTES = 64 * 1024
+# For a terminal that does not know its width.
+DEFAULT_WIDTH = 80
 # No API key is shorter. Redacting a shorter text could break the JSON of the lines.
 MIN_SECRET_LENGTH = 8
 REDACTED = "****"
@@ -60,6 +62,11 @@ class Output:
         self._json_secrets: list[bytes] = []
         self.logger = logging.getLogger("airbyte")
         self._set_up_logging(debug)
+
+    @property
+    def width(self) -> int:
+        """The width of stdout's terminal in characters."""
+        return os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH
 
     def add_secret(self, secret: Any) -> None:
         """Redact a secret, in upper and lower case, in everything that is written from now on."""

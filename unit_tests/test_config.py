@@ -65,6 +65,8 @@ def test_only_the_key_is_required() -> None:
         num_workers=10,
         request_timeout=60,
         max_retries=8,
+        full_read_days=7,
+        activate_versions=True,
     )
 
 
@@ -91,6 +93,9 @@ def test_null_means_the_default(name: str) -> None:
         ("num_workers", 20, "num_workers", 20),
         ("request_timeout", 1, "request_timeout", 1),
         ("max_retries", 0, "max_retries", 0),
+        ("full_read_days", 0, "full_read_days", 0),
+        ("full_read_days", 365, "full_read_days", 365),
+        ("activate_versions", False, "activate_versions", False),
         ("endpoint", "https://proxy.example/incident/", "endpoint", "https://proxy.example/incident"),
         ("endpoint", "http://127.0.0.1:8080", "endpoint", "http://127.0.0.1:8080"),
         ("endpoint", "http://127.0.0.2", "endpoint", "http://127.0.0.2"),
@@ -249,6 +254,8 @@ def test_reads_every_setting_from_the_environment(path: str | None, prefix: str)
         "REQUEST_TIMEOUT": "4",
         "MAX_RETRIES": "0",
         "ENDPOINT": "https://proxy.example",
+        "FULL_READ_DAYS": "1",
+        "ACTIVATE_VERSIONS": "false",
     }
     assert environment.keys() == {setting.name.upper() for setting in SETTINGS}
     found = Config.parse(load(path, {prefix + name: value for name, value in environment.items()}))
@@ -263,6 +270,8 @@ def test_reads_every_setting_from_the_environment(path: str | None, prefix: str)
         num_workers=3,
         request_timeout=4,
         max_retries=0,
+        full_read_days=1,
+        activate_versions=False,
     )
 
 
@@ -344,7 +353,7 @@ def test_the_spec_has_the_fields_of_the_ui_in_order() -> None:
     for schema in spec["properties"].values():
         assert schema["title"]
         assert schema["description"].endswith(".")
-        assert schema["type"] in ("string", "integer", "array")
+        assert schema["type"] in ("string", "integer", "array", "boolean")
 
 
 def test_only_the_key_is_secret() -> None:

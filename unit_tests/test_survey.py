@@ -10,11 +10,10 @@ from airbyte_cdk.models import Status
 from source_incident.api import AuthenticationError, ForbiddenError, UnreachableError
 from source_incident.errors import InputError
 from source_incident.survey import check_key, survey
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789"
 LOGGER = logging.getLogger("airbyte")
-MISSING_SCOPE = {"errors": [{"metadata": {"scope": "some.scope"}}]}
 
 
 class Account:
@@ -29,7 +28,7 @@ class Account:
 
     def __call__(self, path: str) -> bytes:
         name = path.partition("?")[0].rpartition("/")[2]
-        return answer(*self.answers.get(name, ({}, 404)))
+        return answer(*self.answers.get(name, (NOT_FOUND, 404)))
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_check_succeeds_and_logs_the_redacted_name_of_the_key(settings: dict[str
 
 
 def test_check_warns_of_lists_that_cannot_be_read(account: Account, settings: dict[str, Any], log: Log) -> None:
-    account.answers["severities"] = (MISSING_SCOPE, 403)
+    account.answers["severities"] = (FORBIDDEN, 403)
     account.answers["incident_types"] = ({}, 422)
     assert check_key(LOGGER, settings).status == Status.SUCCEEDED
     warnings = sorted(log(logging.WARNING))
@@ -75,7 +74,7 @@ def test_check_warns_of_lists_that_cannot_be_read(account: Account, settings: di
 
 
 def test_check_fails_if_the_key_cannot_read_incidents(account: Account, settings: dict[str, Any]) -> None:
-    account.answers["incidents"] = account.answers["severities"] = (MISSING_SCOPE, 403)
+    account.answers["incidents"] = account.answers["severities"] = (FORBIDDEN, 403)
     status = check_key(LOGGER, settings)
     assert status.status == Status.FAILED
     message = str(status.message)
@@ -92,7 +91,7 @@ def test_check_fails_with_an_unusable_config() -> None:
 
 
 def test_survey_has_first_pages_and_errors(account: Account, settings: dict[str, Any]) -> None:
-    account.answers["workflows"] = (MISSING_SCOPE, 403)
+    account.answers["workflows"] = (FORBIDDEN, 403)
     found = survey(settings)
     assert found.key_name == "Warehouse ****"
     assert {name: (len(page.records), page.total) for name, page in found.first_pages.items()} == {

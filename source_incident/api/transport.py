@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -45,11 +45,13 @@ class Response:
     Attributes:
         body: the JSON object.
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
+        headers: the headers of the answer; their names are case-insensitive.
         memory: the memory that the body takes. Keep it as long as the body.
     """
 
     body: Mapping[str, Any]
     requested_at: datetime | None
+    headers: Mapping[str, str] = field(default_factory=dict)
     memory: PageMemory | None = None
 
 
@@ -178,7 +180,7 @@ class Transport:
                 body = parse_page(*self._read(lambda: self._read_page(response, memory)))
             finally:
                 self._memory.read(memory)
-        return Response(body, requested_at, memory)
+        return Response(body, requested_at, response.headers, memory)
 
     def redact(self, text: str) -> str:
         """Return the text without the key."""

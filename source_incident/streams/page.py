@@ -22,6 +22,7 @@ class Page:
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         total: how many records the list has; None: the API does not report it.
         complete_until: the moment up to which the records are complete; None: the API does not report it.
+        ends_early: this is the last page, and the list has far fewer records than its total.
         memory: counts the memory of the records as long as the page exists.
     """
 
@@ -30,6 +31,7 @@ class Page:
     requested_at: datetime | None = None
     total: int | None = None
     complete_until: datetime | None = None
+    ends_early: bool = False
     memory: PageMemory | None = field(default=None, compare=False, repr=False)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from source_incident.sync.workers import Workers
 
 # Priorities of requests. The pages of a list depend on each other, so they go before the requests for children.
 LIST_PAGE, CHILD_PAGE = 0, 1
+# How the API answers a cursor that it does not accept.
+CURSOR_REFUSALS = (404, 422)
 # How often a list restarts because the cursor of its next page has expired.
 MAX_RESTARTS = 3
 # A list may end this many records before its total, or this many percent of it, because records were deleted.
@@ -24,7 +27,16 @@ logger = logging.getLogger("airbyte.incident.sync")
 
 
 class PageExpiredError(TransientError):
-    """The API does not accept a page's cursor any more (404 or 422). The rest of the list is unread."""
+    """The API does not accept a page's cursor any more (404 or 422). The rest of the list is unread.
+
+    Attributes:
+        error: the API's answer.
+    """
+
+    def __init__(self, error: NotFoundError | RequestError) -> None:
+        reason = error.reason if isinstance(error, RequestError) else error.message
+        super().__init__(reason, status=error.status, request_id=error.request_id)
+        self.error = error
 
 
 class PageReader:
@@ -72,9 +84,9 @@ class PageReader:
                 page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
             except (NotFoundError, RequestError) as error:
                 # The filter of a partition is refused at its first page already, so a later 4xx is the cursor's.
-                if after is None:
+                if after is None or error.status not in CURSOR_REFUSALS:
                     raise
-                raise PageExpiredError(error.message, status=error.status, request_id=error.request_id) from None
+                raise PageExpiredError(error) from None
             if page is None:
                 return
             if self.began_at is None:
@@ -96,6 +108,7 @@ class PageReader:
                     page.total,
                     count + len(page.records),
                 )
+                page = replace(page, ends_early=True)
             count += len(page.records)
             yield page
             if page.after is None:
@@ -145,7 +158,8 @@ async def with_restarts(
         consequence: what a restart means, for the log.
 
     Raises:
-        PageExpiredError: the list's records are deleted faster than they are read.
+        RequestError: the API refuses the cursors that it returns.
+        TransientError: the list's records are deleted faster than they are read.
     """
     for attempt in itertools.count(1):
         try:
@@ -153,7 +167,9 @@ async def with_restarts(
             return
         except PageExpiredError as error:
             if attempt > MAX_RESTARTS:
-                raise PageExpiredError(
+                if isinstance(error.error, RequestError):
+                    raise error.error from None
+                raise TransientError(
                     f"{error.message}. The records of the list were deleted faster than they were read. Run the sync "
                     "again",
                     status=error.status,

@@ -1,6 +1,7 @@
 """Scans of lists: the order of their pages."""
 
 import asyncio
+from datetime import UTC, datetime
 
 from source_incident.cancellation import CancellationToken
 from source_incident.streams.alerts import Alerts
@@ -21,6 +22,7 @@ def test_emits_the_pages_of_a_list_in_order() -> None:
         client, config = make_client(server.url)
         selected = select(Alerts(client, config))
         streams = {"alerts": selected.stream}
+        selected.state.begin(datetime.now(UTC), 7, None)
         ids: list[str] = []
 
         async def take(emitter: Emitter, main: "asyncio.Task[None]") -> None:

@@ -137,6 +137,16 @@ def test_reports_a_page_size_over_the_maximum(document: Document) -> None:
     ]
 
 
+def test_reports_a_new_status_category(document: Document) -> None:
+    """The stream incidents asks for each category by name."""
+
+    def change(schema: dict[str, Any]) -> None:
+        schema["properties"]["category"]["enum"].append("monitoring")
+
+    found = contract.findings(changed(document, schema="IncidentStatusV1", change=change))
+    assert "incident_statuses: category can be monitoring, which the streams that filter by it do not ask for" in found
+
+
 def test_differences_fail_the_command(
     document: Document, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
