@@ -176,7 +176,7 @@ class _App:
         messages = source.read_in_batches(self._logger, settings, catalog, state.messages())
         if self._args.singer:
             activate_versions = config.Config.parse(settings).activate_versions
-            adapter = SingerMessages(catalog, selection.schemas, state, cursors, activate_versions)
+            adapter = SingerMessages(catalog, state, cursors, activate_versions)
             for line in adapter.lines(self._log_errors(messages)):
                 self._output.write(line)
                 if line.startswith(STATE_LINE):
@@ -190,8 +190,7 @@ class _App:
         if self._args.catalog:
             document = read_json(self._args.catalog, "catalog")
             return read_catalog(document, source.discover(self._logger, settings))
-        catalog = source.default_catalog(settings)
-        return Selection(catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams})
+        return Selection(source.default_catalog(settings), frozenset())
 
     def _warn_of_unused_state(self, state: SavedState, names: Collection[str]) -> None:
         for name in state.streams.keys() - names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,6 +51,23 @@ def test_reads_a_long_list_completely_and_once_with_any_number_of_workers(
     destination = Destination(catalog.keys)
     destination.load(run)
     assert not list(differences(destination, account))
+
+
+def test_loses_no_record_at_a_seam_if_the_api_cuts_timestamps(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """The API compares the timestamps in filters to the second, and every second has a record."""
+    sandbox = new_sandbox(alerts=LONG, plain=True, incidents=20, filter_precision=1000)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    alerts = [
+        {**alert, "created_at": (start + timedelta(seconds=number, milliseconds=500)).isoformat()}
+        for number, alert in enumerate(sandbox.records("alerts"))
+    ]
+    sandbox.put("alerts", alerts)
+    run = tap_of(sandbox).read(catalog.of(protocol, ["alerts"])).ok()
+    assert len(spans(sandbox, "alerts")) > 2
+    assert ids(run, "alerts").keys() == {alert["id"] for alert in alerts}
+    assert ids(run, "alerts").total() <= LONG + 5 * len(spans(sandbox, "alerts"))
 
 
 @pytest.mark.parametrize("protocol", [SINGER])

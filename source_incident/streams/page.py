@@ -22,6 +22,8 @@ class Page:
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         total: how many records the list has; None: the API does not report it.
         complete_until: the moment up to which the records are complete; None: the API does not report it.
+        ends_early: this is the last page, and the list has far fewer records than its total.
+        is_short: the page has fewer records than its size allows.
     """
 
     records: list[Record]
@@ -29,6 +31,8 @@ class Page:
     requested_at: datetime | None = None
     total: int | None = None
     complete_until: datetime | None = None
+    ends_early: bool = False
+    is_short: bool = False
 
 
 def record_list(value: Any, name: str) -> list[Record]:

@@ -231,6 +231,8 @@ class _SequenceReader:
                     await self._report_total(page)
                     if self._store:
                         self._store.add_page(page.records)
+                    if page.ends_early:
+                        self._note_gap()
                     self._nested.decide(page)
                     if new := self._partitions.page_read(sequence, page):
                         group.create_task(self.read(new))
@@ -245,6 +247,12 @@ class _SequenceReader:
                 # The next sync continues after the pages that were read.
                 await asyncio.gather(*emitting, return_exceptions=True)
                 raise
+
+    def _note_gap(self) -> None:
+        """Keep the rows of earlier syncs, because records may be missing from the list."""
+        for consumer in self._tree.consumers():
+            if consumer.name in self._scan.lower_bounds:
+                consumer.state.note_gap()
 
     async def _report_total(self, page: Page) -> None:
         if self._reports_total and self._tree.selected and page.total is not None:

@@ -89,14 +89,16 @@ class StateParser:
         fields.needs_full_read = state.get("needs_full_read") is True
         parsed = {"": self._parse_position(state, "it")} if "" in self._modes else self._parse_modes(state)
         fields.positions = {mode: parsed.pop(mode, StreamPosition()) for mode in self._modes}
-        fields.unused = parsed
+        # A full refresh reads what the config selects. It continues with no mode that was dropped.
+        fields.unused = parsed if self._cursor else {}
         return fields
 
     def _parse_modes(self, state: Mapping[str, Any]) -> dict[str, StreamPosition]:
         by_mode = state.get("modes")
         if by_mode is None:
             # The state of another tap has one bookmark, for the modes that the API returns without a filter.
-            return dict.fromkeys(DEFAULT_MODES, self._parse_position(state, "it"))
+            position = self._parse_position(state, "it")
+            return {} if position == StreamPosition() else dict.fromkeys(DEFAULT_MODES, position)
         if not isinstance(by_mode, Mapping):
             raise self._error("modes is not an object")
         parsed = {

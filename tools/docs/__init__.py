@@ -1,12 +1,12 @@
 """Generates the documentation that follows from the code: whole pages, and tables inside written pages.
 
 docs/streams.md, docs/settings.md and docs/cli.md are generated. SECURITY.md and docs/verify.md have two generated
-tables each, between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
+tables each, docs/reliability.md has one, each between `<!-- NAME:begin -->` and `<!-- NAME:end -->`.
 """
 
 from pathlib import Path
 
-from tools.docs import command_line, settings, streams, verify
+from tools.docs import command_line, settings, staleness, streams, verify
 from tools.docs.markdown import insert_tables
 from tools.docs.streams import scopes
 from tools.generated import ROOT
@@ -22,6 +22,7 @@ def generated_files() -> dict[Path, str]:
     """
     security = ROOT / "SECURITY.md"
     verify_page = ROOT / "docs" / "verify.md"
+    reliability = ROOT / "docs" / "reliability.md"
     tables = {"scopes": streams.scopes_table(), "withheld": streams.withheld_table()}
     return {
         ROOT / "docs" / "streams.md": streams.page(),
@@ -29,4 +30,5 @@ def generated_files() -> dict[Path, str]:
         ROOT / "docs" / "cli.md": command_line.page(),
         security: insert_tables(security.read_text(encoding="utf-8"), tables),
         verify_page: insert_tables(verify_page.read_text(encoding="utf-8"), verify.tables()),
+        reliability: insert_tables(reliability.read_text(encoding="utf-8"), {"staleness": staleness.staleness_table()}),
     }

@@ -75,6 +75,11 @@ class Row:
             return {}
         return {**self.parent.parent_ids(), self.declaration.parent_key: self.parent.id}
 
+    def parents(self) -> Iterator[Row]:
+        if self.parent:
+            yield self.parent
+            yield from self.parent.parents()
+
     def descendants(self) -> Iterator[Row]:
         for rows in self.children.values():
             for row in rows.values():
@@ -173,10 +178,11 @@ class Account:
             self._update(row, adds_field=what == "add a field")
         return f"{what} {name} {row.id}"
 
-    def lose_changes_below(self, row: Row) -> None:
-        """Mark the rows of a parent: the connector may skip them until the parent changes."""
-        for descendant in row.descendants():
-            descendant.unnoticed = True
+    def hide_changes(self, root: Row, name: str) -> None:
+        """Mark the rows of a stream below a record: the connector may skip them until the record changes."""
+        for row in root.descendants():
+            if row.stream == name or name in (parent.stream for parent in row.parents()):
+                row.unnoticed = True
 
     def _create(self, declaration: Declaration, age: float) -> Row | None:
         """Create a record, some seconds from now; None: the account has no place for it."""
@@ -287,7 +293,7 @@ class Account:
             row.parent.children[row.stream].pop(row.id, None)
 
     def _moves(self) -> bool:
-        return self.habits.is_honest or self._random.random() < 0.7
+        return self.habits.is_honest or self._random.random() < 0.5
 
     def _note_change(self, row: Row, is_new: bool = False, always_moves: bool = False) -> None:
         """Move the cursors by which a sync finds a change, or mark the row that it will not find."""

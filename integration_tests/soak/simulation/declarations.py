@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from airbyte_cdk.models import AirbyteStream
+from airbyte_cdk.models import AirbyteCatalog, AirbyteStream
 
 from source_incident.singer.catalog import singer_catalog
 from source_incident.source import SourceIncident
@@ -80,20 +80,24 @@ class Declaration:
 
 
 @cache
+def discovered() -> AirbyteCatalog:
+    return SourceIncident().discover(logging.getLogger("airbyte"), SETTINGS)
+
+
+@cache
 def declarations() -> dict[str, Declaration]:
     """Every stream by name."""
-    logger = logging.getLogger("airbyte")
-    discovered = {stream.name: stream for stream in SourceIncident().discover(logger, SETTINGS).streams}
+    streams = {stream.name: stream for stream in discovered().streams}
     by_class: dict[type[IncidentStream], Declaration] = {}
-    for name, stream in zip(discovered, STREAMS, strict=True):
-        properties = discovered[name].json_schema["properties"]
+    for name, stream in zip(streams, STREAMS, strict=True):
+        properties = streams[name].json_schema["properties"]
         parents = {key for key in properties if key.endswith("_id")}
         columns = [column for column in properties if column not in SPECIAL_COLUMNS | parents]
         required = stream.required_fields[0] if stream.required_fields else None
         by_class[stream] = Declaration(
             name,
             stream,
-            discovered[name],
+            streams[name],
             re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(stream.endpoint)) + "$"),
             required or _value_column(properties, columns),
             [column for column in columns if _is_text(properties[column])],
@@ -112,8 +116,7 @@ def declarations() -> dict[str, Declaration]:
 def singer_entries() -> dict[str, dict[str, Any]]:
     """The entries of the Singer catalog by name."""
     source = SourceIncident()
-    discovered = source.discover(logging.getLogger("airbyte"), SETTINGS)
-    catalog = singer_catalog(discovered, source.deselected_by_default())
+    catalog = singer_catalog(discovered(), source.deselected_by_default())
     return {entry["stream"]: entry for entry in catalog["streams"]}
 
 
