@@ -13,5 +13,5 @@ python3 -m venv --without-pip target
 tap/bin/pip --python target/bin/python install --quiet --no-deps --require-hashes \
   -r "${1:-$root/locks/targets.lock}" &
 tap/bin/pip install --quiet --no-deps --require-hashes -r "$root/locks/image.lock"
-tap/bin/pip install --quiet --no-deps "$root"
+tap/bin/pip install --quiet --no-deps --no-build-isolation "$root"
 wait $!

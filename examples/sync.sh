@@ -30,6 +30,11 @@ except OSError as error:
     sys.exit(f"sync.sh: {sys.argv[1]}.lock: cannot be locked: {error.strerror}")
 ' "$state"
 
+run_target() { # without the tap's API key
+  unset INCIDENT_API_KEY TAP_INCIDENT_API_KEY
+  exec "$@"
+}
+
 keep_states() {
   trap '' HUP INT TERM
   # Only a complete line with a JSON object is a state.
@@ -70,7 +75,7 @@ for signal in HUP INT TERM; do trap "stop $signal" "$signal"; done
 
 [ -s "$state" ] || echo '{}' >"$state"
 tap-incident --config "${TAP_CONFIG:-ENV}" ${TAP_CATALOG:+--catalog "$TAP_CATALOG"} --state "$state" </dev/null |
-  "$@" | keep_states &
+  run_target "$@" | keep_states &
 last=$!
 ended=0
 wait %1 || ended=$?

@@ -7,7 +7,7 @@ HTTP status. These keys select requests:
 | --- | --- |
 | `path` | requests whose path matches this pattern (`/v2/alerts`, `/v3/*`) |
 | `query` | requests whose decoded query contains this text (`after=`) |
-| `nth` | the n-th matching request, or a range (`3`, `2-4`), counted from 1 |
+| `nth` | the n-th matching request, or a range (`3`, `2-4`, `3-` without an end), counted from 1 |
 | `every` | every n-th matching request |
 | `times` | at most this many requests |
 | `rate` | this share of the matching requests (`0.05`), chosen by the seed |
@@ -172,6 +172,18 @@ def _records_key(page: dict[str, Any], default: str = "") -> str:
     return next((key for key, value in page.items() if isinstance(value, list)), default)
 
 
+def _with_inner_list(page: dict[str, Any], name: str, *, is_missing: bool) -> dict[str, Any]:
+    """The body with one list of its object of lists missing or null."""
+    changed = {}
+    for key, value in page.items():
+        if isinstance(value, dict) and name in value:
+            value = {inner: items for inner, items in value.items() if inner != name}
+            if not is_missing:
+                value[name] = None
+        changed[key] = value
+    return changed
+
+
 # Errors. A kind returns True if it sent the answer itself, False if the changed answer is to be sent.
 
 
@@ -332,19 +344,27 @@ async def _cut_json(exchange: Exchange) -> bool:
 async def _shape(exchange: Exchange) -> bool:
     """JSON of another shape.
 
-    `as`: list, null, string, number, empty (object), missing (the records), null_records,
-    object_records, string_record, null_record, no_id, no_meta, deep (100,000 nested arrays).
+    `as`: list, null, string, number, empty (object), message (an object with only a message), missing (the records),
+    null_records, object_records, string_record, null_record, no_id, no_meta, no_records (an empty last page), half (a
+    last page with half of the records), missing_list and null_list (of the list `list` in an object of lists), deep
+    (100,000 nested arrays). The last pages keep the total.
     """
     page = exchange.page or {}
     name = _records_key(page, "records")
     records = page.get(name, [])
+    last_meta = {key: value for key, value in (page.get("pagination_meta") or {}).items() if key != "after"}
     shapes: dict[str, Any] = {
         "list": records,
         "null": None,
         "string": "ok",
         "number": 42,
         "empty": {},
+        "message": {"message": "Something went wrong"},
         "missing": {key: value for key, value in page.items() if key != name},
+        "no_records": {**page, name: [], "pagination_meta": last_meta},
+        "half": {**page, name: records[: len(records) // 2], "pagination_meta": last_meta},
+        "missing_list": _with_inner_list(page, exchange.fault.text("list", ""), is_missing=True),
+        "null_list": _with_inner_list(page, exchange.fault.text("list", ""), is_missing=False),
         "null_records": {**page, name: None},
         "object_records": {**page, name: {"0": records}},
         "string_record": {**page, name: [*records[:1], "a record", *records[1:]]},
@@ -478,7 +498,7 @@ def parse_fault(spec: str | MutableMapping[str, Any]) -> Fault:
         settings["code"], kind = kind, "status"
     if kind not in KINDS:
         raise ValueError(f"fault: unknown kind {kind!r}. Use an HTTP status or one of {', '.join(KINDS)}")
-    first, _, last = settings.get("nth", "1-").partition("-")
+    first, is_range, last = settings.get("nth", "1-").partition("-")
     fault = Fault(
         kind=kind,
         settings={key: value for key, value in settings.items() if key not in _SELECTORS},
@@ -489,7 +509,7 @@ def parse_fault(spec: str | MutableMapping[str, Any]) -> Fault:
         every=int(settings.get("every", 1)),
         times=int(settings["times"]) if "times" in settings else None,
     )
-    if "nth" in settings:
+    if last or not is_range:
         fault.last = int(last or first)
     return fault
 

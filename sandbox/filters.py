@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from sandbox import errors
 from sandbox.contract import Endpoint
@@ -95,7 +96,13 @@ class Filter:
 
 
 def build_filter(
-    endpoint: Endpoint, records: RecordList, query: Query, *, now_ms: int, has_notes: Match | None
+    endpoint: Endpoint,
+    records: RecordList,
+    query: Query,
+    *,
+    now_ms: int,
+    has_notes: Match | None,
+    precision_ms: int = 1,
 ) -> Filter:
     """The filter of a request.
 
@@ -105,6 +112,7 @@ def build_filter(
         query: the decoded query.
         now_ms: the server's time.
         has_notes: whether an alert has notes; None for other lists.
+        precision_ms: timestamps are cut to a multiple of it.
 
     Raises:
         ApiError: 422 if the API rejects the query, 501 if the sandbox does not implement it.
@@ -125,7 +133,7 @@ def build_filter(
         else:
             matches.append(_one_of(records, column, values))
     for parameter, operators in filters.items():
-        matches += _filter(endpoint, records, parameter, operators, has_notes)
+        matches += _filter(endpoint, records, parameter, operators, has_notes, precision_ms)
     if query.get("filter_mode", ["all"])[-1] == "any" and len(matches) > 1:
         matches = [_any(matches)]
     if endpoint.name in _DEFAULTS:
@@ -177,13 +185,19 @@ def _not(match: Match) -> Match:
 
 
 def _filter(
-    endpoint: Endpoint, records: RecordList, parameter: str, operators: Operators, has_notes: Match | None
+    endpoint: Endpoint,
+    records: RecordList,
+    parameter: str,
+    operators: Operators,
+    has_notes: Match | None,
+    precision_ms: int,
 ) -> list[Match]:
     """The conditions of `parameter[operator]=value`."""
     if (endpoint.name, parameter) in _IGNORED:
         return []
     if parameter in ("created_at", "updated_at"):
-        return [_times(records, parameter, operators, by_date=endpoint.name in _FILTERED_BY_DATE)]
+        parse = _day if endpoint.name in _FILTERED_BY_DATE else partial(_moment, precision_ms=precision_ms)
+        return [_times(records, parameter, operators, parse)]
     if parameter == "has_notes":
         for operator in operators:
             if operator != "is":
@@ -198,17 +212,19 @@ def _not_an_operator(parameter: str, operator: str) -> errors.ApiError:
     return errors.invalid(parameter, f"{operator} is not an operator of {parameter}")
 
 
-def _times(records: RecordList, column: str, operators: Operators, *, by_date: bool) -> Match:
+def _times(
+    records: RecordList, column: str, operators: Operators, parse: Callable[[str, str], tuple[int, int]]
+) -> Match:
+    """The condition of a time filter. `parse` returns the start and the end of the day or moment in its value."""
     if len(operators) != 1 or not set(operators) <= set(_TIME_OPERATORS):
         raise errors.invalid(column, f"{column} takes exactly one of gte, lte or date_range")
     [(operator, values)] = operators.items()
-    parse = _day if by_date else _moment
     if operator == "date_range":
         low, tilde, high = values[-1].partition("~")
         if not tilde:
             raise errors.invalid(column, "date_range must be two dates with ~ between them")
         # Ranges of dates include the last day, ranges of timestamps exclude the second timestamp.
-        start, end = parse(column, low)[0], parse(column, high)[1 if by_date else 0]
+        start, end = parse(column, low)[0], parse(column, high)[1 if parse is _day else 0]
     elif operator == "gte":
         start, end = parse(column, values[-1])[0], _NEVER
     else:
@@ -225,11 +241,12 @@ def _day(column: str, text: str) -> tuple[int, int]:
     return day, day + DAY
 
 
-def _moment(column: str, text: str) -> tuple[int, int]:
-    """Start and end of a millisecond."""
+def _moment(column: str, text: str, *, precision_ms: int = 1) -> tuple[int, int]:
+    """Start and end of a millisecond. The timestamp is cut to a multiple of `precision_ms`."""
     moment = parse_moment(text)
     if moment is None:
         raise errors.invalid(column, "must provide an RFC 3339 timestamp")
+    moment -= moment % precision_ms
     return moment, moment + 1
 
 

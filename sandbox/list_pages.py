@@ -50,6 +50,7 @@ class ListPages:
             query,
             now_ms=self._clock.now_ms(),
             has_notes=self._has_notes(records) if endpoint.name == "alerts" else None,
+            precision_ms=self._options.filter_precision,
         )
         if selected.unknown:
             entry["unknown"] = selected.unknown

@@ -354,6 +354,10 @@ class ChildList:
                 self._lists.popitem(last=False)
         return children
 
+    def changed_children(self, parent_ids: tuple[str, ...]) -> RecordList | None:
+        """The children of a parent, if any was added, replaced or deleted; otherwise None."""
+        return self._changed.get(parent_ids)
+
     def _parent_exists(self, parent_ids: tuple[str, ...]) -> bool:
         outer: tuple[str, ...] = ()
         for parent_id, (_, parent) in zip(parent_ids, self.parents, strict=True):

@@ -34,6 +34,10 @@ class Options:
     preload: bool = option(False, "generate and serialize the records before the first request")
     latency: float = option(0.0, "delay before each response, in milliseconds")
     forbid: list[str] = field(default_factory=list, metadata={"help": "a scope that the key lacks (may be repeated)"})
+    filter_precision: int = option(1, "cut the timestamps in filters to a multiple of this many milliseconds")
+    data_synced_at: str | None = option(
+        None, "time up to which workloads are complete (RFC 3339); the default is the last change of the company"
+    )
     trailing_empty_page: bool = option(False, "send `after` on the last page too, so that an empty page follows")
     buckets: bool = option(False, "enforce the rate limits")
     limit: float = option(1200.0, "capacity of the key's token bucket, in requests")

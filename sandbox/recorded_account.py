@@ -106,6 +106,10 @@ class RecordedAccount:
         return extra_keys(self, endpoint, parent_ids, metadata={})
 
     def has_notes(self, alert_id: str) -> bool:
+        notes = self.lists.get("alert_notes")
+        changed = notes.changed_children((alert_id,)) if isinstance(notes, ChildList) else None
+        if changed is not None:
+            return len(changed) > 0
         return any(note.get("alert_id") == alert_id for note in self._records.get("alert_notes", ()))
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from sandbox import errors
 from sandbox.account import embedded_user
 from sandbox.filters import Query
-from sandbox.ids import make_id, make_salt, mix
+from sandbox.ids import make_salt, mix
 from sandbox.lists import Record, RecordList
 from sandbox.times import DAY, HOUR, format_moment, parse_moment
 
 _SHIFT = 12 * HOUR
+_HANDOVER = 7 * HOUR  # after midnight UTC
 _PAGE_SIZE = 20  # shifts
 _CURSOR = "cursor:"
 
@@ -25,17 +26,17 @@ def schedule_entries(schedule: Record, users: RecordList, query: Query, now_ms: 
     end = _moment(query, "entry_window_end", now_ms + 14 * DAY)
     if end < start:
         raise errors.invalid("entry_window_end", "must not be before entry_window_start")
-    first = start // _SHIFT
-    if resumed and start % _SHIFT:
+    first = (start - _HANDOVER) // _SHIFT
+    if resumed and (start - _HANDOVER) % _SHIFT:
         first += 1
-    last = -(-end // _SHIFT)
+    last = -(-(end - _HANDOVER) // _SHIFT)
     entries: dict[str, list[Record]] = {"final": [], "overrides": [], "scheduled": []}
     for number in range(first, min(last, first + _PAGE_SIZE)):
         for name, entry in _shift(schedule["id"], users, number).items():
-            entries[name].append(entry)
+            entries[name].append(entry if name == "scheduled" else _cut(entry, _starts_at(number), start))
     body: dict[str, Any] = {"schedule_entries": entries}
     if last > first + _PAGE_SIZE:
-        after = f"{_CURSOR}{(first + _PAGE_SIZE) * _SHIFT:x}"
+        after = f"{_CURSOR}{_starts_at(first + _PAGE_SIZE):x}"
         body["pagination_meta"] = {
             "after": after,
             "after_url": f"/v2/schedule_entries?schedule_id={schedule['id']}&entry_window_start={after}",
@@ -63,15 +64,18 @@ def _moment(query: Query, name: str, default: int) -> int:
     return moment
 
 
+def _starts_at(number: int) -> int:
+    return number * _SHIFT + _HANDOVER
+
+
 def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record]:
     """The entries of one shift, by the list that each belongs to."""
     salt = make_salt(number, schedule_id)
     shift: Record = {
-        "entry_id": make_id(salt, 0, number * _SHIFT),
         "fingerprint": f"{mix(salt):016x}",
         "rotation_id": f"ROTATION{schedule_id[-6:]}",
-        "start_at": format_moment(number * _SHIFT),
-        "end_at": format_moment((number + 1) * _SHIFT),
+        "start_at": format_moment(_starts_at(number)),
+        "end_at": format_moment(_starts_at(number + 1)),
     }
     people = [_user(users, salt >> shifted) for shifted in (0, 7)]
     scheduled = {**shift, **people[0]}
@@ -79,6 +83,14 @@ def _shift(schedule_id: str, users: RecordList, number: int) -> dict[str, Record
         return {"final": scheduled, "scheduled": scheduled}
     override = {**shift, "fingerprint": f"{mix(salt + 1):016x}", **people[1]}
     return {"final": override, "overrides": override, "scheduled": scheduled}
+
+
+def _cut(entry: Record, shift_start: int, window_start: int) -> Record:
+    """The entry as the API returns it outside of `scheduled`: cut at the start of the window (docs/api.md)."""
+    if shift_start >= window_start:
+        return entry
+    fingerprint = f"{mix(int(entry['fingerprint'], 16) ^ window_start):016x}"
+    return {**entry, "start_at": format_moment(window_start), "fingerprint": fingerprint}
 
 
 def _user(users: RecordList, number: int) -> Record:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Run a command.
 
     Args:
-        args: what `cli.parse` returned; the command is init, check, discover or read.
+        args: what `cli.parse` returned; the command is init, check, discover, verify or read.
 
     Returns:
         The exit code.
@@ -90,6 +90,8 @@ class _App:
                 return self._check(settings)
             case "discover":
                 self._discover(settings)
+            case "verify":
+                return self._verify(settings)
             case "read":
                 self._read(settings)
         return 0
@@ -113,7 +115,7 @@ class _App:
 
     def _init(self, settings: Mapping[str, Any]) -> None:
         def write_line(text: str) -> None:
-            stderr.write_line(self._output.redact(text))
+            stderr.write_line(self._output.safe(text))
 
         init.init(self._args.config or init.DEFAULT_FILE, settings, write_line, self._output.add_secret)
 
@@ -137,6 +139,25 @@ class _App:
         else:
             self._output.write_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
 
+    def _verify(self, settings: Mapping[str, Any]) -> int:
+        """Check the assumptions about the API: of the streams that the catalog selects, or of all streams."""
+        # Only this command needs the module.
+        from source_incident.verify import MAX_REQUESTS, verify
+
+        selected = None
+        if self._args.catalog:
+            selected = {item.stream.name for item in self._select(SourceIncident(), settings).catalog.streams}
+        with display.request_count("Verifying", MAX_REQUESTS, shown=not self._args.no_progress) as count:
+            report = verify(settings, selected, count)
+        if self._args.format == "json":
+            text = report.to_json()
+        elif self._args.format == "markdown" or not self._output.stdout_is_terminal:
+            text = report.to_markdown()
+        else:
+            text = report.to_table(self._output.width)
+        self._output.write(text.encode())
+        return 0 if report.holds else RUN_FAILED
+
     def _read(self, settings: Mapping[str, Any]) -> None:
         source = SourceIncident()
         selection = self._select(source, settings)
@@ -155,7 +176,7 @@ class _App:
         messages = source.read_in_batches(self._logger, settings, catalog, state.messages())
         if self._args.singer:
             activate_versions = config.Config.parse(settings).activate_versions
-            adapter = SingerMessages(catalog, selection.schemas, state, cursors, activate_versions)
+            adapter = SingerMessages(catalog, state, cursors, activate_versions)
             for line in adapter.lines(self._log_errors(messages)):
                 self._output.write(line)
                 if line.startswith(STATE_LINE):
@@ -169,8 +190,7 @@ class _App:
         if self._args.catalog:
             document = read_json(self._args.catalog, "catalog")
             return read_catalog(document, source.discover(self._logger, settings))
-        catalog = source.default_catalog(settings)
-        return Selection(catalog, frozenset(), {item.stream.name: item.stream.json_schema for item in catalog.streams})
+        return Selection(source.default_catalog(settings), frozenset())
 
     def _warn_of_unused_state(self, state: SavedState, names: Collection[str]) -> None:
         for name in state.streams.keys() - names:

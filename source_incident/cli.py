@@ -20,6 +20,7 @@ SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = (
     ("Create config.json: asks for the API key, shows what it can read", "tap-incident --init"),
     ("Check the API key", "tap-incident --config config.json --test"),
+    ("Check what the connector assumes about the API", "tap-incident --config config.json --verify"),
     (
         "Write the catalog to a file, to select streams in it",
         "tap-incident --config config.json --discover > catalog.json",
@@ -37,7 +38,7 @@ EXAMPLES = (
 )
 EXIT_CODES = {
     "0": "success",
-    "1": "the run failed; everything emitted so far is valid",
+    "1": "the run failed, everything emitted so far is valid; or --verify found an assumption that does not hold",
     "2": "the command line, config, catalog or state can't be used",
     "129, 130, 143": "stopped by SIGHUP, SIGINT, SIGTERM",
     "141": "the reader of stdout closed the pipe",
@@ -104,7 +105,12 @@ def parser(program: str = PROGRAMS[0]) -> argparse.ArgumentParser:
     actions.add_argument(
         "--about", action="store_true", help="Singer: print the name, version, capabilities and settings"
     )
-    actions.add_argument("--format", choices=("json", "markdown"), help="output format of --about")
+    actions.add_argument(
+        "--verify",
+        action="store_true",
+        help="check on your account what the connector assumes about the API; reads only, prints no values",
+    )
+    actions.add_argument("--format", choices=("json", "markdown"), help="output format of --about and --verify")
     actions.add_argument(
         "--print-completion",
         choices=SHELLS,
@@ -141,8 +147,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments and check that they fit together.
 
     Returns:
-        The arguments. `command` is always set: to a command, or to init, about, completion or version. `singer` is
-        whether the Singer protocol is used.
+        The arguments. `command` is always set: to a command, or to init, about, verify, completion or version.
+        `singer` is whether the Singer protocol is used.
 
     Raises:
         InputError: an argument is unknown, or the arguments exclude each other.
@@ -151,15 +157,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if args.version or args.print_completion:
         args.command = "version" if args.version else "completion"
         return args
-    flags = {"init": args.init, "discover": args.discover, "check": args.test, "about": args.about}
+    flags = {
+        "init": args.init,
+        "discover": args.discover,
+        "check": args.test,
+        "about": args.about,
+        "verify": args.verify,
+    }
     requested = [command for command, is_given in flags.items() if is_given]
     if len(requested) > 1:
-        raise _usage_error("--init, --discover, --test and --about exclude each other")
+        raise _usage_error("--init, --discover, --test, --about and --verify exclude each other")
     if requested and args.command not in (None, requested[0]):
         flag = "test" if args.test else requested[0]
         raise _usage_error(f"the command {args.command} and --{flag} exclude each other")
-    if args.format and not args.about:
-        raise _usage_error("--format needs --about")
+    if args.format and not (args.about or args.verify):
+        raise _usage_error("--format needs --about or --verify")
     if args.init and args.config == "ENV":
         raise _usage_error("--init writes a file, so --config can't be ENV")
     args.singer = args.singer or args.command is None or bool(requested)

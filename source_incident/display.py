@@ -47,6 +47,18 @@ def log_lines(stats: SyncStats, logger: logging.Logger, seconds: float | None = 
 
 
 @contextmanager
+def request_count(label: str, limit: int, *, shown: bool) -> Iterator[Callable[[int], object]]:
+    """Show on stderr's terminal how many requests were made. The caller passes each new count, from any thread."""
+    if not shown or not os.isatty(2) or os.environ.get("TERM", "dumb") == "dumb":
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(label) as status:
+        yield lambda count: status.update(f"{label}: {count} of at most {limit} requests")
+
+
+@contextmanager
 def live(stats: SyncStats, *, keep_totals: bool) -> Iterator[None]:
     """Show the totals and the streams that are being read on the last lines of stderr's terminal.
 
@@ -70,7 +82,8 @@ def live(stats: SyncStats, *, keep_totals: bool) -> Iterator[None]:
     finally:
         restore_terminal()
     if keep_totals:
-        stderr.write_line(f"{stats.records_summary()}\n{stats.requests_summary()}")
+        stderr.write_line(stats.records_summary())
+        stderr.write_line(stats.requests_summary())
 
 
 def restore_terminal() -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from airbyte_cdk.models import (
@@ -27,17 +28,18 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_incident.api import Client
 from source_incident.batches import Message, RecordBatch
 from source_incident.cancellation import CancellationToken
-from source_incident.config import DOCUMENTATION_URL, Config, connection_specification
-from source_incident.connection import make_client, make_streams
+from source_incident.config import DOCUMENTATION_URL, Config, connection_specification, endpoint_notice
+from source_incident.connection import check_environment, make_client, make_streams
 from source_incident.display import Show, no_display
 from source_incident.errors import InputError
 from source_incident.messages import MessageConverter
+from source_incident.projection import Projection
 from source_incident.protocol import check_stream_name
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
 from source_incident.survey import check_key
-from source_incident.sync import SelectedStream, Sync
+from source_incident.sync import Records, SelectedStream, Sync
 from source_incident.sync.state import StreamState
 from source_incident.sync.stats import SyncStats
 
@@ -162,20 +164,26 @@ class SourceIncident(AbstractSource):
             full read without a gap.
 
         Raises:
-            InputError: the config, the catalog or the state is not valid.
+            InputError: the config, the environment, the catalog or the state is not valid.
             AirbyteTracedException: at the end, if streams failed.
             Interrupted: the token was cancelled.
         """
         parsed = Config.parse(config)
+        check_environment(parsed)
+        if notice := endpoint_notice(config):
+            logger.info(notice)
         client = self._make_client(parsed, cancellation=self._cancellation.child())
         streams = make_streams(parsed, client)
         selected = self._select(parsed, streams, catalog, state or [])
+        projections = _projections(streams, catalog)
         stats = SyncStats(client, len(selected))
         converter = MessageConverter(catalog, logger)
         display = ExitStack()
         try:
             display.enter_context(self._show(stats))
             for event in self._make_sync(client, parsed, streams, selected, self._cancellation).run():
+                if isinstance(event, Records):
+                    event = replace(event, records=projections[event.stream].project(event.records))
                 yield from converter.to_messages(event, stats.add(event))
         finally:
             display.close()
@@ -213,6 +221,14 @@ class SourceIncident(AbstractSource):
 
 def _name(stream: type[IncidentStream]) -> str:
     return str(camel_to_snake(stream.__name__))
+
+
+def _projections(streams: Mapping[str, IncidentStream], catalog: ConfiguredAirbyteCatalog) -> dict[str, Projection]:
+    return {
+        name: Projection(name, configured.stream.json_schema or {}, streams[name].get_json_schema())
+        for configured in catalog.streams
+        for name in (configured.stream.name,)
+    }
 
 
 def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:

@@ -3,7 +3,8 @@
     python -m tools.contract [--newest | --document PATH]
 
 Prints one line per difference and exits 1 if there is any: endpoints that no stream reads, removed or deprecated
-endpoints, columns that differ from the document, unknown query parameters, and page sizes over the maximum.
+endpoints, columns that differ from the document, unknown query parameters, page sizes over the maximum, and values
+that a filter would have to name.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
     if document.operations[path].get("deprecated"):
         yield f"{path} is deprecated"
     yield from _parameters(document, stream, path)
+    yield from _values(document, stream)
     try:
         generated = stream_schema(document, stream)
     except (DocumentError, SchemaError, KeyError) as error:
@@ -145,11 +147,19 @@ def _parameters(document: Document, stream: type[IncidentStream], path: str) -> 
             yield f"does not send {name}, which {path} requires"
 
 
-def _document_fields(document: Document, stream: type[IncidentStream]) -> set[str]:
+def _values(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
+    for field, known in stream.known_values.items():
+        values = document.resolve(_document_fields(document, stream).get(field, {})).get("enum", [])
+        for value in sorted(set(values) - known):
+            yield f"{field} can be {value}, which the streams that filter by it do not ask for"
+
+
+def _document_fields(document: Document, stream: type[IncidentStream]) -> Mapping[str, Any]:
     """The fields of the stream's records in the document, without those that the connector adds."""
     body = document.body(stream.endpoint)
     found = body if stream.records_key is None else document.resolve(_at(body, stream.records_key))
-    return set(document.resolve(found.get("items", found)).get("properties", {}))
+    properties: Mapping[str, Any] = document.resolve(found.get("items", found)).get("properties", {})
+    return properties
 
 
 def _at(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -33,7 +33,10 @@ PREFIXES = (
     "dockerImageTag: ",
     r'docker_image_tag *= "',
     r"Docker image tag \| `",
-    "source-incident:",
+    "tap-incident:",
+    "tap-incident==",
+    "IMAGE:",
+    "download v",
     "incident-sync:",
 )
 EXCLUDED_FILES = ("CHANGELOG.md", "*.lock", "*lock.json", "*.svg", "unit_tests/*")

@@ -15,6 +15,7 @@ from typing import Any
 
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
+from source_incident.projection import UNDECLARED as UNDECLARED_COLUMN
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
@@ -35,6 +36,10 @@ KEPT_COLUMNS: Mapping[str, Mapping[str, Schema]] = {
 """Columns that are not in the document but in the tables of users who migrate from incident.io's own tap."""
 
 
+UNDECLARED: Schema = {"type": ["null", "object"], "additionalProperties": True}
+"""The schema of the column for fields that the connector does not declare yet."""
+
+
 class SchemaError(Exception):
     """A stream's schema can't be generated from the document."""
 
@@ -43,8 +48,9 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
     """The JSON Schema (draft-07) of the records that `stream` emits.
 
     It has types and nullability only. Enumerations, patterns and lengths are left out, because the vendor can
-    widen them at any time. Fields that the document does not require are nullable; fields of the primary key
-    are not. Credentials are removed, and the columns that the connector adds are included.
+    widen them at any time. Every field is nullable, even if the document requires it, because one null would stop
+    a target that validates; fields of the primary key are not. Credentials are removed, and the columns that the
+    connector adds are included.
 
     Raises:
         SchemaError: a field has no type, or a declared path is not in the document.
@@ -56,21 +62,22 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
     for path in stream.credentials:
         _remove(record, path, name)
     for key in _parent_keys(stream):
-        columns.setdefault(key, {"type": "string"})
+        columns.setdefault(key, {"type": ["null", "string"]})
     if stream.record_list_field is not None:
-        columns[stream.record_list_field] = {"type": "string"}
+        columns[stream.record_list_field] = {"type": ["null", "string"]}
     if stream.position_field is not None:
-        columns[stream.position_field] = {"type": "integer"}
+        columns[stream.position_field] = {"type": ["null", "integer"]}
     for column, path in stream.extra_fields.items():
         columns[column] = _at(record, path, name)
     for column, path in stream.body_fields.items():
-        columns[column] = _nullable(_at(_convert(document, body, where=name), path, name))
+        columns[column] = _at(_convert(document, body, where=name), path, name)
     for column, nested in stream.nested.items():
         items = stream_schema(document, _stream(nested))
-        del items["$schema"]
+        del items["$schema"], items["properties"][UNDECLARED_COLUMN]
         columns[column] = {"type": ["null", "array"], "items": items}
     for column, kept in KEPT_COLUMNS.get(name, {}).items():
         columns.setdefault(column, kept)
+    columns[UNDECLARED_COLUMN] = UNDECLARED
     for key in key_of(stream):
         columns[key] = columns[key] | {"type": _without_null(columns[key])}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **record}
@@ -174,7 +181,6 @@ def _object(
     nullable: bool,
     ancestors: tuple[str, ...],
 ) -> Schema:
-    required = schema.get("required", [])
     result: Schema = {"type": _types("object", nullable), "additionalProperties": True}
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
@@ -187,7 +193,7 @@ def _object(
                 document,
                 value,
                 where=f"{where}.{name}",
-                nullable=name not in required,
+                nullable=True,
                 ancestors=ancestors,
             )
             for name, value in schema["properties"].items()
@@ -202,10 +208,6 @@ def _types(kind: str, nullable: bool) -> str | list[str]:
 def _without_null(schema: Schema) -> str:
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     return next(kind for kind in kinds if kind != "null")
-
-
-def _nullable(schema: Schema) -> Schema:
-    return schema | {"type": ["null", _without_null(schema)]}
 
 
 def _at(schema: Schema, path: str, where: str) -> Schema:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from source_incident import display
 from source_incident.streams import STREAMS
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 from unit_tests.conftest import KEY, Program
 from unit_tests.singer.strategies import json_values
 
@@ -41,7 +41,7 @@ def account(path: str) -> bytes:
         return answer({"incidents": [], "pagination_meta": {}})
     if path.startswith("/v1/identity"):
         return answer({"identity": {"name": f"My {KEY}", "roles": []}})
-    return answer({"type": "x", "errors": [{"code": "missing", "message": f"no {KEY}"}]}, 404)
+    return answer({**NOT_FOUND, "errors": [{"code": "resource_not_found", "message": f"no {KEY}"}]}, 404)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_reads_in_the_airbyte_protocol(program: Program, config: Path, tmp_path:
     records = [line["record"] for line in result.lines if line["type"] == "RECORD"]
     assert [(record["stream"], record["data"]) for record in records] == [
         ("severities", {"id": "s1", "name": "Minor", "rank": 1}),
-        ("severities", {"id": "s2", "new": "****"}),
+        ("severities", {"id": "s2", "_undeclared": {"new": "****"}}),
     ]
     statuses = [line["trace"]["stream_status"]["status"] for line in result.lines if line["type"] == "TRACE"]
     assert statuses == ["STARTED", "RUNNING", "COMPLETE"]
@@ -96,10 +96,28 @@ def test_reads_in_the_singer_protocol(program: Program, config: Path, tmp_path: 
     catalog_file = singer_catalog(program, config, tmp_path, "severities")
     result = program("--config", config, "--catalog", catalog_file)
     assert result.code == 0
-    assert [line["type"] for line in result.lines] == ["SCHEMA", "RECORD", "RECORD", "STATE"]
-    assert result.lines[2]["record"] == {"id": "s2"}
+    assert [line["type"] for line in result.lines] == [
+        *("SCHEMA", "RECORD", "RECORD", "ACTIVATE_VERSION"),
+        *("STATE", "STATE"),
+    ]
+    assert result.lines[2]["record"] == {"id": "s2", "_undeclared": {"new": "****"}}
     assert "INFO METRIC: " in result.err
-    assert result.err.count("severities.new is not in the catalog's schema") == 1
+
+
+@pytest.mark.parametrize("command", [["read"], []])
+def test_reads_a_column_whose_schema_is_true(
+    program: Program, config: Path, tmp_path: Path, command: list[str]
+) -> None:
+    catalog_file = singer_catalog(program, config, tmp_path, "severities")
+    document = json.loads(catalog_file.read_text())
+    (entry,) = (entry for entry in document["streams"] if entry["stream"] == "severities")
+    entry["schema"]["properties"]["name"] = True
+    result = program(*command, "--config", config, "--catalog", write(catalog_file, document))
+    assert result.code == 0
+    records = [line["record"] for line in result.lines if line["type"] == "RECORD"]
+    assert records[0].get("data", records[0])["name"] == "Minor"
+    schemas = [line["schema"] for line in result.lines if line["type"] == "SCHEMA"]
+    assert all(schema["properties"]["name"] is True for schema in schemas)
 
 
 @pytest.mark.parametrize("state", [{"bookmarks": {}}, [], {}])
@@ -151,7 +169,7 @@ def test_check_succeeds(program: Program, config: Path) -> None:
     ("status", "body", "text"),
     [
         (401, {"errors": [{"message": f"bad {KEY}"}]}, "does not accept the API key"),
-        (403, {"errors": [{"metadata": {"scope": "incidents.view"}}]}, "incidents.view"),
+        (403, FORBIDDEN, "some.scope"),
         (302, {}, "redirects"),
         (500, {"request_id": "req-1"}, "req-1"),
     ],
@@ -324,11 +342,11 @@ def test_warns_of_an_unknown_setting_with_a_similar_name(
 
 def test_warns_of_unused_state_and_keeps_it(program: Program, config: Path, tmp_path: Path) -> None:
     catalog_file = write(tmp_path / "catalog.json", catalog("severities"))
-    state = write(tmp_path / "state.json", {"bookmarks": {"gone": {"at": 10**30, "b": 1}, "users": {"at": 1}}})
+    state = write(tmp_path / "state.json", {"bookmarks": {"gone": {"at": 10**30, "b": 1}, "severities": {"at": 1}}})
     result = program("--config", config, "--catalog", catalog_file, "--state", state)
     assert result.code == 0
     assert "WARNING state: there is no stream 'gone', its state is not used." in result.err
-    assert "WARNING state: 'users' is read in full, its state is not used." in result.err
+    assert "WARNING state: the state of the stream 'severities' is not used, it is read in full" in result.err
     assert result.lines[-1]["value"]["bookmarks"]["gone"]["b"] == 1
 
 
@@ -459,7 +477,7 @@ def test_any_json_as_catalog_or_state_is_read_or_rejected(
     assert result.code in (0, 2)
     assert "please report" not in result.err
     for line in result.lines:
-        assert line["type"] in ("RECORD", "STATE", "SCHEMA", "LOG", "TRACE")
+        assert line["type"] in ("RECORD", "STATE", "SCHEMA", "ACTIVATE_VERSION", "LOG", "TRACE")
 
 
 def mutated(draw: st.DrawFn, value: Any, depth: int) -> Any:
@@ -505,7 +523,7 @@ def test_any_answer_is_read_or_reported(
     for text in ("please report it (", "the connector failed"):
         assert text not in result.out + result.err
     for line in result.lines:
-        assert line["type"] in ("RECORD", "STATE", "SCHEMA", "LOG", "TRACE")
+        assert line["type"] in ("RECORD", "STATE", "SCHEMA", "ACTIVATE_VERSION", "LOG", "TRACE")
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-progress"]])

@@ -46,6 +46,9 @@ from source_incident.errors import InputError
         ("--about --format json", "about", True),
         ("--about --format=markdown", "about", True),
         ("--about --singer", "about", True),
+        ("--verify", "verify", True),
+        ("--config c.json --verify --format json", "verify", True),
+        ("--verify --catalog k.json --format=markdown", "verify", True),
         ("--init", "init", True),
         ("--init --config c.json", "init", True),
         ("read --config c.json --no-progress", "read", False),
@@ -75,6 +78,9 @@ def test_version_overrides_other_arguments(line: str) -> None:
         "--discover --test -c c.json",
         "--about --discover",
         "--init --test",
+        "--verify --test",
+        "check --verify",
+        "--discover --format json",
         "read --init",
         "--init --config ENV",
         "--print-completion tcsh",
@@ -101,7 +107,7 @@ def test_rejects_an_unusable_command_line_in_one_line(line: str) -> None:
 WORDS = st.sampled_from(
     ["spec", "check", "discover", "read", "--singer", "--discover", "--test", "--about", "--format", "json",
      "--config", "--catalog", "--state", "c.json", "--debug", "--version", "-c", "--init", "--print-completion",
-     "fish"]
+     "fish", "--verify"]
 )  # fmt: skip
 
 
@@ -114,7 +120,7 @@ def test_any_command_line_is_parsed_or_rejected(words: list[str]) -> None:
     except SystemExit as end:
         assert end.code == 0, "only -h in combined short options exits, after the help"
     else:
-        assert args.command in (*cli.COMMANDS, "about", "completion", "init", "version")
+        assert args.command in (*cli.COMMANDS, "about", "completion", "init", "verify", "version")
 
 
 def test_help_shows_every_command_and_example(

@@ -65,6 +65,8 @@ def test_only_the_key_is_required() -> None:
         num_workers=10,
         request_timeout=60,
         max_retries=8,
+        full_read_days=7,
+        activate_versions=True,
     )
 
 
@@ -85,12 +87,19 @@ def test_null_means_the_default(name: str) -> None:
         ("start_date", " ", "start_date", None),
         ("incident_modes", ["test", "stream", "test"], "incident_modes", ("test", "stream")),
         ("lookback_window", 0, "lookback_window", timedelta(0)),
+        ("lookback_window", 525_600, "lookback_window", timedelta(minutes=525_600)),
+        ("schedule_entries_past_days", 3650, "schedule_entries_past", timedelta(days=3650)),
+        ("request_timeout", 3600, "request_timeout", 3600),
+        ("max_retries", 100, "max_retries", 100),
         ("lookback_window", 10.0, "lookback_window", timedelta(minutes=10)),
         ("schedule_entries_past_days", 0, "schedule_entries_past", timedelta(0)),
         ("schedule_entries_future_days", 3650, "schedule_entries_future", timedelta(days=3650)),
         ("num_workers", 20, "num_workers", 20),
         ("request_timeout", 1, "request_timeout", 1),
         ("max_retries", 0, "max_retries", 0),
+        ("full_read_days", 0, "full_read_days", 0),
+        ("full_read_days", 365, "full_read_days", 365),
+        ("activate_versions", False, "activate_versions", False),
         ("endpoint", "https://proxy.example/incident/", "endpoint", "https://proxy.example/incident"),
         ("endpoint", "http://127.0.0.1:8080", "endpoint", "http://127.0.0.1:8080"),
         ("endpoint", "http://127.0.0.2", "endpoint", "http://127.0.0.2"),
@@ -150,11 +159,20 @@ def test_a_missing_key_is_reported_with_the_environment_variable() -> None:
             for name in ("lookback_window", "num_workers", "request_timeout", "max_retries")
             for value in (-1, 1.5, "5", "many", True, [], {}, 10**300, float("inf"), float("nan"), 1e300)
         ),
+        # One below the minimum and one above the maximum, written out.
+        ("lookback_window", 525_601),
+        ("schedule_entries_past_days", -1),
+        ("schedule_entries_past_days", 3651),
+        ("schedule_entries_future_days", -1),
+        ("schedule_entries_future_days", 3651),
         ("num_workers", 0),
         ("num_workers", 21),
         ("request_timeout", 0),
-        ("schedule_entries_past_days", -1),
-        ("schedule_entries_future_days", 3651),
+        ("request_timeout", 3601),
+        ("max_retries", 101),
+        ("full_read_days", -1),
+        ("full_read_days", 366),
+        *(("activate_versions", value) for value in ("true", 1, 0, [], {})),
     ],
 )  # fmt: skip
 def test_rejects_an_invalid_value_and_names_the_setting(name: str, value: Any) -> None:
@@ -249,6 +267,8 @@ def test_reads_every_setting_from_the_environment(path: str | None, prefix: str)
         "REQUEST_TIMEOUT": "4",
         "MAX_RETRIES": "0",
         "ENDPOINT": "https://proxy.example",
+        "FULL_READ_DAYS": "1",
+        "ACTIVATE_VERSIONS": "false",
     }
     assert environment.keys() == {setting.name.upper() for setting in SETTINGS}
     found = Config.parse(load(path, {prefix + name: value for name, value in environment.items()}))
@@ -263,6 +283,8 @@ def test_reads_every_setting_from_the_environment(path: str | None, prefix: str)
         num_workers=3,
         request_timeout=4,
         max_retries=0,
+        full_read_days=1,
+        activate_versions=False,
     )
 
 
@@ -344,7 +366,7 @@ def test_the_spec_has_the_fields_of_the_ui_in_order() -> None:
     for schema in spec["properties"].values():
         assert schema["title"]
         assert schema["description"].endswith(".")
-        assert schema["type"] in ("string", "integer", "array")
+        assert schema["type"] in ("string", "integer", "array", "boolean")
 
 
 def test_only_the_key_is_secret() -> None:

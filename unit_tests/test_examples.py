@@ -1,7 +1,9 @@
 """The examples: sync.sh keeps a valid state, and the files match the program."""
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +20,8 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 SECONDS = 15
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 STATE = '{"bookmarks": {"alerts": 1}}\n'
-Sync = Callable[[str, str], subprocess.CompletedProcess[str]]
-Start = Callable[[str, str], "subprocess.Popen[str]"]
+Sync = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 def reset_signals() -> None:
@@ -33,14 +35,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start sync.sh with shell scripts as the tap and the target."""
     started = []
 
-    def start(tap: str, target: str) -> subprocess.Popen[str]:
+    def start(tap: str, target: str, **environment: str) -> subprocess.Popen[str]:
         for name, script in (("tap-incident", tap), ("target", target)):
             program = tmp_path / name
             program.write_text(f"#!/bin/sh\n{script}\n")
             program.chmod(0o755)
         process = subprocess.Popen(
             [EXAMPLES / "sync.sh", tmp_path / "state.json", "target", "--config", "target.json"],
-            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **environment},
             preexec_fn=reset_signals,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -59,8 +61,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def sync(start: Start) -> Sync:
     """Run sync.sh until every process that holds its output has exited."""
 
-    def run(tap: str, target: str) -> subprocess.CompletedProcess[str]:
-        process = start(tap, target)
+    def run(tap: str, target: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = start(tap, target, **environment)
         out, errors = process.communicate(timeout=SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
@@ -130,6 +132,17 @@ def test_unwritable_state_fails_the_sync_with_one_line(sync: Sync, tmp_path: Pat
     assert ended.stderr == f"sync.sh: {tmp_path}/state.json: cannot be written: Is a directory\n"
 
 
+def test_target_does_not_get_the_api_key(sync: Sync, tmp_path: Path) -> None:
+    variables = {"INCIDENT_API_KEY": "first-key", "TAP_INCIDENT_API_KEY": "second-key"}
+    ran = sync(f"env >{tmp_path}/tap.env", f"env >{tmp_path}/target.env; cat", **variables, TARGET_PASSWORD="password")
+    assert ran.returncode == 0, ran.stderr
+    tap, target = ((tmp_path / name).read_text() for name in ("tap.env", "target.env"))
+    assert "INCIDENT_API_KEY=first-key" in tap
+    assert "TAP_INCIDENT_API_KEY=second-key" in tap
+    assert "-key" not in target
+    assert "TARGET_PASSWORD=password" in target
+
+
 def test_leaves_no_temporary_file(sync: Sync, tmp_path: Path) -> None:
     sync("echo '{}'", "cat")
     assert {file.name for file in tmp_path.iterdir()} == {"state.json", "state.json.lock", "tap-incident", "target"}
@@ -179,6 +192,65 @@ def test_missing_arguments_print_the_usage(tmp_path: Path) -> None:
     called = subprocess.run([EXAMPLES / "sync.sh", tmp_path / "state"], capture_output=True, text=True, check=False)
     assert called.returncode == 2
     assert called.stderr == "usage: sync.sh STATE_FILE TARGET [ARGUMENT...]\n"
+
+
+def test_airflow_runs_can_choose_streams_only() -> None:
+    """Who chooses the image, the volumes or a command can read the API key."""
+    tree = ast.parse((EXAMPLES / "airflow" / "incident_dag.py").read_text())
+    [params] = [
+        keyword.value for keyword in ast.walk(tree) if isinstance(keyword, ast.keyword) and keyword.arg == "params"
+    ]
+    assert isinstance(params, ast.Dict)
+    assert [key.value for key in params.keys if isinstance(key, ast.Constant)] == ["streams"]
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    [script] = [text for text in texts if "--state" in text]
+    assert not re.search(r"\beval\b", script)
+
+
+def test_airflow_target_does_not_get_the_api_key(tmp_path: Path) -> None:
+    """Runs the script that the DAG starts in the container, with shell scripts as the tap and the target."""
+    tree = ast.parse((EXAMPLES / "airflow" / "incident_dag.py").read_text())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    [script] = [text for text in texts if "--state" in text]
+    for name, text in (("tap-incident", "env"), ("target", f"cat >{tmp_path}/tap.env; env; echo $1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    ran = subprocess.run(
+        ["bash", "-c", script.replace("/tmp/", f"{tmp_path}/"), "sync", "target", "$(touch x)"],  # noqa: S108
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "INCIDENT_API_KEY": "key", "CATALOG": "{}", "STATE": "{}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert "INCIDENT_API_KEY=key" in (tmp_path / "tap.env").read_text()
+    assert "INCIDENT_API_KEY" not in ran.stdout
+    assert ran.stdout.endswith("$(touch x)\n")
+    assert not (tmp_path / "x").exists()
+
+
+def test_dagster_runs_can_choose_nothing() -> None:
+    text = (EXAMPLES / "dagster" / "incident_dagster.py").read_text()
+    assert "dg.Config" not in text
+    assert "[SYNC, STATE, *TARGET]" in text
+
+
+@pytest.mark.parametrize("name", ["circleci.yml", "github-actions.yml", "gitlab-ci.yml"])
+def test_ci_caches_have_the_state_only(name: str) -> None:
+    def cached(node: object) -> list[str]:
+        """The values of `path` and `paths` at any depth."""
+        if isinstance(node, list):
+            return [path for item in node for path in cached(item)]
+        if not isinstance(node, dict):
+            return []
+        found = [path for key, value in node.items() if key not in ("path", "paths") for path in cached(value)]
+        paths = [node["path"]] if "path" in node else node.get("paths", [])
+        return found + [path for value in paths for path in value.split()]
+
+    found = cached(yaml.safe_load((EXAMPLES / name).read_text()))
+    assert found
+    assert set(found) == {"state.json"}
 
 
 def test_example_config_is_valid() -> None:

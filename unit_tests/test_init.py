@@ -12,7 +12,7 @@ import pytest
 from source_incident.api import ApiError
 from source_incident.errors import InputError
 from source_incident.init import init
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789"
 
@@ -24,7 +24,7 @@ def account(path: str) -> bytes:
         return answer({"identity": {"name": "Warehouse"}})
     if name == "workflows":
         error = {"code": "missing_required_scope", "message": "no", "metadata": {"scope": "workflows.view"}}
-        return answer({"errors": [error]}, 403)
+        return answer({**FORBIDDEN, "errors": [error]}, 403)
     if name == "incidents":
         return answer({name: [{"id": "i1"}], "pagination_meta": {"after": "i1", "total_record_count": 1234}})
     if name == "alerts":
@@ -33,7 +33,7 @@ def account(path: str) -> bytes:
         return answer({name: [{"id": "s1"}]})
     if name == "users":
         return answer({name: [], "pagination_meta": {}})
-    return answer({}, 404)
+    return answer(NOT_FOUND, 404)
 
 
 @pytest.fixture

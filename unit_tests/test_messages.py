@@ -19,12 +19,13 @@ from source_incident.api import (
     AuthenticationError,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     RequestError,
     TransientError,
     UnexpectedAnswerError,
     UnreachableError,
 )
-from source_incident.batches import RecordBatch
+from source_incident.batches import CompleteVersion, RecordBatch
 from source_incident.messages import MessageConverter, failure_type
 from source_incident.sync import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
 from source_incident.sync.stats import SyncStats
@@ -34,7 +35,7 @@ LOGGER = logging.getLogger("airbyte")
 STATE = {"updated_at": "2026-01-01T00:00:00.000Z"}
 
 
-def converter(*names: str, incremental: tuple[str, ...] = ()) -> MessageConverter:
+def converter(*names: str) -> MessageConverter:
     catalog = ConfiguredAirbyteCatalog(
         streams=[
             ConfiguredAirbyteStream(
@@ -45,7 +46,7 @@ def converter(*names: str, incremental: tuple[str, ...] = ()) -> MessageConverte
             for name in names
         ]
     )
-    return MessageConverter(catalog, frozenset(incremental), LOGGER)
+    return MessageConverter(catalog, LOGGER)
 
 
 def convert(to: MessageConverter, *events: Event) -> list[tuple[str, Any]]:
@@ -57,6 +58,8 @@ def convert(to: MessageConverter, *events: Event) -> list[tuple[str, Any]]:
 def short(message: Any) -> tuple[str, Any]:
     if isinstance(message, RecordBatch):
         return "RECORDS", [record.record.data["id"] for record in message.messages()]
+    if isinstance(message, CompleteVersion):
+        return "VERSION", message.version
     if message.state:
         return "STATE", (vars(message.state.stream.stream_state), message.state.sourceStats.recordCount)
     trace = message.trace
@@ -73,7 +76,7 @@ def records(name: str, *ids: str) -> Records:
 
 def test_an_incremental_stream_has_a_state_per_checkpoint_with_the_records_before_it() -> None:
     messages = convert(
-        converter("alerts", incremental=("alerts",)),
+        converter("alerts"),
         Started("alerts"),
         Expected("alerts", 3),
         records("alerts", "1", "2"),
@@ -96,7 +99,7 @@ def test_an_incremental_stream_has_a_state_per_checkpoint_with_the_records_befor
 
 def test_records_after_the_last_checkpoint_are_followed_by_its_state_again() -> None:
     messages = convert(
-        converter("alerts", incremental=("alerts",)),
+        converter("alerts"),
         Started("alerts"),
         Checkpoint("alerts", STATE),
         records("alerts", "1"),
@@ -106,16 +109,34 @@ def test_records_after_the_last_checkpoint_are_followed_by_its_state_again() -> 
 
 
 @pytest.mark.parametrize("ids", [[], ["1", "2"]])
-def test_a_full_refresh_has_one_state_at_its_end(ids: list[str]) -> None:
+def test_a_full_refresh_has_its_state_and_then_its_status_at_its_end(ids: list[str]) -> None:
     to = converter("severities")
     events = [records("severities", *ids)] if ids else []
-    messages = convert(to, Started("severities"), *events, Finished("severities"))
+    finished = Finished("severities", {"__ab_full_refresh_sync_complete": True})
+    messages = convert(to, Started("severities"), *events, finished)
     assert messages[-2:] == [
-        ("STATE", ({"__ab_no_cursor_state_message": True}, float(len(ids)))),
+        ("STATE", ({"__ab_full_refresh_sync_complete": True}, float(len(ids)))),
         ("STATUS", "COMPLETE"),
     ]
     assert [kind for kind, _ in messages].count("STATE") == 1
     to.raise_for_failures()
+
+
+def test_the_version_of_a_full_read_comes_before_its_last_state() -> None:
+    messages = convert(converter("alerts"), Started("alerts"), records("alerts", "1"), Finished("alerts", STATE, 7))
+    assert messages[-3:] == [("VERSION", 7), ("STATE", (STATE, 1.0)), ("STATUS", "COMPLETE")]
+
+
+def test_a_full_read_without_a_version_has_no_version_message() -> None:
+    messages = convert(converter("alerts"), Started("alerts"), records("alerts", "1"), Finished("alerts", STATE))
+    assert not [kind for kind, _ in messages if kind == "VERSION"]
+
+
+def test_a_batch_has_the_version_of_its_records() -> None:
+    event = Records("alerts", [{"id": "1"}], version=7)
+    stats = SyncStats(make_client()[0], 1)
+    messages = list(converter("alerts").to_messages(event, stats.add(event)))
+    assert [message.version for message in messages if isinstance(message, RecordBatch)] == [7]
 
 
 def test_a_failed_stream_is_incomplete_with_one_error_and_no_state() -> None:
@@ -171,6 +192,7 @@ def test_a_missing_feature_advises_to_deselect_the_stream() -> None:
         (AuthenticationError("x"), FailureType.config_error),
         (ForbiddenError("x"), FailureType.config_error),
         (NotFoundError("x"), FailureType.config_error),
+        (RedirectError("x"), FailureType.config_error),
         (TransientError("x"), FailureType.transient_error),
         (RequestError("x"), FailureType.system_error),
         (UnexpectedAnswerError("x"), FailureType.system_error),

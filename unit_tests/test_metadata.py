@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -44,8 +44,26 @@ def test_version_is_the_same_in_every_file() -> None:
 
 def test_image_name_is_the_repository_in_metadata_yaml() -> None:
     repository = MetadataFile.from_file(ROOT / "metadata.yaml").data.dockerRepository
+    assert repository == "tap-incident"
     assert f'io.airbyte.name="{repository}"' in (ROOT / "Dockerfile").read_text()
     assert f"IMAGE ?= {repository}\n" in (ROOT / "Makefile").read_text()
+    built = subprocess.run(["make", "-n", "image"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"--tag (\S+)", built) == [f"{repository}:{version('tap-incident')}", f"{repository}:latest"]
+
+
+def test_documents_start_no_image_that_somebody_else_can_publish() -> None:
+    """A name without a slash is in Docker Hub's `library`, where only official images are."""
+    started = []
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Dockerfile", *ROOT.glob("examples/**/*")]:
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert "tap-incident/source-incident" not in text, path
+        # the first word after the options; -v, -e and --user have a value
+        for command in re.findall(r"docker run (.*)", text):
+            words = re.sub(r"(-v|-e|--user) (\"[^\"]*\"|\S+)|--\S+", "", command).split()
+            started.append(words[0].partition(":")[0])
+    assert set(started) == {"tap-incident"}
 
 
 def test_icon_is_a_square_svg() -> None:
@@ -99,6 +117,46 @@ print("\\n".join(sorted({name.partition(".")[0] for name in sys.modules})))
     # optional for jsonschema; installed in the development environment only
     optional = {"rfc3339-validator"}
     assert loaded - locked("image.lock") - {"tap-incident"} - optional == set()
+
+
+@pytest.fixture(scope="module")
+def constraints() -> str:
+    """What `make constraints` prints."""
+    ran = subprocess.run(["make", "-s", "constraints"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return ran.stdout
+
+
+def test_constraints_pin_every_dependency_without_hashes(constraints: str) -> None:
+    """With hashes, pip would require a hash of tap-incident too."""
+    pins = [Requirement(line) for line in constraints.splitlines()]
+    assert all(str(pin.specifier).startswith("==") for pin in pins)
+    names = {canonicalize_name(pin.name) for pin in pins}
+    needed, missing = ["tap-incident"], set()
+    seen = set(needed)
+    while needed:
+        for requirement in map(Requirement, requires(needed.pop()) or []):
+            name = canonicalize_name(requirement.name)
+            if name in seen or not (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+                continue
+            seen.add(name)
+            needed.append(name)
+            if name not in names:
+                missing.add(name)
+    assert len(seen) > 30
+    assert missing == set()
+
+
+def test_pip_accepts_the_constraints(constraints: str, tmp_path: Path) -> None:
+    def install(text: str) -> subprocess.CompletedProcess[str]:
+        file = tmp_path / "constraints.txt"
+        file.write_text(text)
+        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "--constraint", file]
+        environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull}
+        return subprocess.run([*command, "tap-incident"], env=environment, capture_output=True, text=True, check=False)
+
+    ran = install(constraints)
+    assert ran.returncode == 0, ran.stderr
+    assert install(re.sub(r"^orjson==.*", "orjson==0.0.1", constraints, flags=re.MULTILINE)).returncode != 0
 
 
 def test_image_lock_has_no_excluded_package() -> None:

@@ -1,20 +1,20 @@
 """What a key can read: the check of a key, and the survey."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from airbyte_cdk.models import Status
 
-from source_incident.api import AuthenticationError, ForbiddenError, UnreachableError
+from source_incident.api import AuthenticationError, Client, ForbiddenError, UnreachableError
 from source_incident.errors import InputError
 from source_incident.survey import check_key, survey
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789"
 LOGGER = logging.getLogger("airbyte")
-MISSING_SCOPE = {"errors": [{"metadata": {"scope": "some.scope"}}]}
 
 
 class Account:
@@ -29,7 +29,7 @@ class Account:
 
     def __call__(self, path: str) -> bytes:
         name = path.partition("?")[0].rpartition("/")[2]
-        return answer(*self.answers.get(name, ({}, 404)))
+        return answer(*self.answers.get(name, (NOT_FOUND, 404)))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_check_succeeds_and_logs_the_redacted_name_of_the_key(settings: dict[str
 
 
 def test_check_warns_of_lists_that_cannot_be_read(account: Account, settings: dict[str, Any], log: Log) -> None:
-    account.answers["severities"] = (MISSING_SCOPE, 403)
+    account.answers["severities"] = (FORBIDDEN, 403)
     account.answers["incident_types"] = ({}, 422)
     assert check_key(LOGGER, settings).status == Status.SUCCEEDED
     warnings = sorted(log(logging.WARNING))
@@ -75,7 +75,7 @@ def test_check_warns_of_lists_that_cannot_be_read(account: Account, settings: di
 
 
 def test_check_fails_if_the_key_cannot_read_incidents(account: Account, settings: dict[str, Any]) -> None:
-    account.answers["incidents"] = account.answers["severities"] = (MISSING_SCOPE, 403)
+    account.answers["incidents"] = account.answers["severities"] = (FORBIDDEN, 403)
     status = check_key(LOGGER, settings)
     assert status.status == Status.FAILED
     message = str(status.message)
@@ -91,8 +91,30 @@ def test_check_fails_with_an_unusable_config() -> None:
     assert str(status.message).startswith("config: api_key is empty")
 
 
+@pytest.mark.parametrize(("max_retries", "tries"), [(8, 3), (1, 2), (0, 1)])
+def test_check_makes_at_most_three_requests_for_a_list_that_is_unavailable(
+    account: Account,
+    server: ScriptedServer,
+    settings: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    max_retries: int,
+    tries: int,
+) -> None:
+    """Someone waits for the result, so check retries less often than a sync."""
+    monkeypatch.setattr(Client, "sleep", lambda *_: None)
+    for path in ("workflows", "users", "severities"):
+        account.answers[path] = ({}, 503)
+    assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.SUCCEEDED
+    paths = Counter(line.split()[1].partition("?")[0] for line in server.lines())
+    assert {paths[path] for path in ("/v2/workflows", "/v2/users", "/v1/severities")} == {tries}
+    server.requests.clear()
+    account.answers["identity"] = ({}, 503)
+    assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.FAILED
+    assert [line.split()[1] for line in server.lines()] == ["/v1/identity"] * tries
+
+
 def test_survey_has_first_pages_and_errors(account: Account, settings: dict[str, Any]) -> None:
-    account.answers["workflows"] = (MISSING_SCOPE, 403)
+    account.answers["workflows"] = (FORBIDDEN, 403)
     found = survey(settings)
     assert found.key_name == "Warehouse ****"
     assert {name: (len(page.records), page.total) for name, page in found.first_pages.items()} == {

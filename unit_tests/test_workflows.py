@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RECIPE = ROOT / "examples" / "github-actions.yml"
 FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
 
 
@@ -30,6 +33,16 @@ def actions(workflow: dict[str, Any], job: str) -> dict[str, dict[str, str]]:
     return {step["uses"].partition("@")[0]: step.get("with", {}) for step in steps if "uses" in step}
 
 
+def make(target: str) -> str:
+    """What a target of the Makefile prints."""
+    return subprocess.run(["make", "-s", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def git(directory: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=name", "-c", "user.email=name@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, check=True)
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_workflow_sets_permissions_runners_and_timeouts(path: Path) -> None:
     workflow = load(path)
@@ -42,6 +55,89 @@ def test_workflow_sets_permissions_runners_and_timeouts(path: Path) -> None:
         assert job["runs-on"]
         assert int(job["timeout-minutes"]) > 0
         assert all(("run" in step) != ("uses" in step) for step in job["steps"])
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, RECIPE], ids=lambda path: path.name)
+def test_actions_are_pinned_by_commit_and_name_their_version(path: Path) -> None:
+    uses = re.findall(r"^ *(?:- )?uses: (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    others = [use for use in uses if not use.startswith("./")]
+    assert others
+    assert [use for use in others if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use)] == []
+
+
+def test_an_action_has_the_same_commit_everywhere() -> None:
+    commits: dict[str, set[str]] = {}
+    for path in [*WORKFLOWS, RECIPE]:
+        for name, commit in re.findall(r"uses: ([\w.-]+/[\w.-]+)\S*@(\S+)", path.read_text(encoding="utf-8")):
+            commits.setdefault(name, set()).add(commit)
+    assert {name: found for name, found in commits.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, RECIPE], ids=lambda path: path.name)
+def test_checkouts_keep_no_credentials(path: Path) -> None:
+    for job in load(path)["jobs"].values():
+        for step in job.get("steps", []):
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] == "false"
+
+
+def test_dependabot_waits_before_it_updates_actions_pip_docker_and_npm() -> None:
+    updates = load(ROOT / ".github" / "dependabot.yml")["updates"]
+    directories = {update["package-ecosystem"]: update["directory"] for update in updates}
+    assert directories == {
+        "github-actions": "/",
+        "pip": "/",
+        "docker": "/locks",
+        "npm": "/integration_tests/prism",
+    }
+    assert (ROOT / "integration_tests" / "prism" / "package-lock.json").is_file()
+    for update in updates:
+        assert int(update["cooldown"]["default-days"]) >= 7
+        assert update["schedule"]["interval"] == "weekly"
+
+
+def test_locks_are_updated_weekly_without_the_permission_to_push() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "locks.yml")
+    (schedule,) = workflow["on"]["schedule"]
+    assert schedule["cron"].split()[4].isdigit()
+    lock, propose = workflow["jobs"]["lock"], workflow["jobs"]["propose"]
+    assert "permissions" not in lock
+    assert any(step.get("run", "").startswith("make lock") for step in lock["steps"])
+    assert propose["needs"] == "lock"
+    assert not any("make" in step.get("run", "") for step in propose["steps"])
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^COMPILE := (.*\\\n)*.*--exclude-newer \"\$\(COOLDOWN\)\"", makefile, re.MULTILINE)
+    assert re.search(r"^COOLDOWN \?= ([7-9]|\d\d+) days$", makefile, re.MULTILINE)
+
+
+def test_the_base_image_is_pinned_by_digest_where_dependabot_updates_it() -> None:
+    pinned = make("pinned-base").strip()
+    assert f"\nFROM {pinned}\n" in (ROOT / "locks" / "base.Dockerfile").read_text(encoding="utf-8")
+    tag, _, digest = pinned.partition("@")
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", digest)
+    for dockerfile in ("Dockerfile", "examples/Dockerfile.sync"):
+        text = (ROOT / dockerfile).read_text(encoding="utf-8")
+        assert f"\nARG BASE_IMAGE={tag}\n" in text, "builds without a registry take a local image of this name"
+        assert not re.search(r"^FROM python", text, re.MULTILINE)
+
+
+def test_ci_and_releases_build_on_the_pinned_base_image() -> None:
+    for workflow, job in (("ci", "container"), ("supply-chain", "scan")):
+        steps = load(ROOT / ".github" / "workflows" / f"{workflow}.yml")["jobs"][job]["steps"]
+        runs = [step["run"] for step in steps if "run" in step]
+        assert runs.index("make base") < min(runs.index(run) for run in runs if re.match("make (image|container)", run))
+    steps = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]["steps"]
+    [names] = [step for step in steps if step.get("id") == "names"]
+    assert 'echo "base=$(make -s pinned-base)" >>"$GITHUB_OUTPUT"' in names["run"]
+    [push] = [step for step in steps if step.get("id") == "push"]
+    assert push["with"]["build-args"] == "BASE_IMAGE=${{ steps.names.outputs.base }}"
+
+
+def test_uv_is_installed_with_hashes() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [install] = [line for line in makefile.splitlines() if " -m pip install" in line]
+    assert "--require-hashes --only-binary :all: -r locks/uv.lock" in install
+    assert re.search(r"^uv==\S+ \\$", (ROOT / "locks" / "uv.lock").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_ci_tests_every_supported_python() -> None:
@@ -72,9 +168,17 @@ def test_audits_dependencies_weekly_and_when_a_lock_changes() -> None:
     (schedule,) = workflow["on"]["schedule"]
     assert schedule["cron"].split()[4].isdigit()
     assert workflow["on"]["pull_request"]["paths"] == ["locks/**"]
-    assert commands(workflow) == ["make audit PYTHON=python", "make licences PYTHON=python"]
+    assert {"make audit PYTHON=python", "make licences PYTHON=python"} <= set(commands(workflow))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "pip-audit --strict --disable-pip --require-hashes --requirement locks/image.lock" in makefile
+
+
+def test_scans_the_packages_of_the_image_weekly() -> None:
+    workflow = load(ROOT / ".github" / "workflows" / "supply-chain.yml")
+    scan = actions(workflow, "scan")["anchore/scan-action"]
+    assert scan["image"] == "tap-incident:latest"
+    assert scan["severity-cutoff"] == "high"
+    assert "fail-build" not in scan, "it fails by default"
 
 
 def test_workflows_run_only_existing_make_targets() -> None:
@@ -102,8 +206,82 @@ def test_release_is_tested_signed_and_built_for_both_architectures() -> None:
     pushed = actions(workflow, "image")["docker/build-push-action"]
     assert pushed["platforms"] == "linux/amd64,linux/arm64"
     assert (pushed["provenance"], pushed["sbom"], pushed["push"]) == ("mode=max", "true", "true")
-    assert "actions/attest-build-provenance" in actions(workflow, "image")
     assert any("make -s version" in command for command in commands(workflow)), "compares the tag with the version"
+
+
+def test_release_publishes_in_the_protected_environment() -> None:
+    jobs = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
+    assert {name: job.get("environment") for name, job in jobs.items() if "id-token" in job.get("permissions", {})} == {
+        "pypi": "release",
+        "image": "release",
+    }
+
+
+def test_release_refuses_a_tag_that_is_not_on_main(tmp_path: Path) -> None:
+    jobs = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
+    assert "build" in jobs["image"]["needs"]
+    steps = jobs["build"]["steps"]
+    [guard] = [step["run"] for step in steps if step.get("name") == "Refuse a tag that is not on main"]
+    checkout = steps[0]["with"]
+    assert checkout["fetch-depth"] == "0"
+    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+    upstream.mkdir()
+    git(upstream, "init", "--initial-branch", "main")
+    git(upstream, "commit", "--allow-empty", "--message", "First")
+    git(upstream, "tag", "--annotate", "v1.0.0", "--message", "Release")
+    git(upstream, "commit", "--allow-empty", "--message", "Second")
+    git(upstream, "switch", "--create", "other")
+    git(upstream, "commit", "--allow-empty", "--message", "Third")
+    git(upstream, "tag", "--annotate", "v2.0.0", "--message", "Release")
+    git(tmp_path, "clone", str(upstream), str(clone))
+    for tag, is_allowed in (("v1.0.0", True), ("v2.0.0", False)):
+        git(clone, "checkout", tag)
+        assert (subprocess.run(["bash", "-ec", guard], cwd=clone, check=False).returncode == 0) == is_allowed
+
+
+def test_release_signs_provenance_and_the_sbom_of_each_architecture() -> None:
+    steps = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]["steps"]
+    attested = [step["with"] for step in steps if step.get("uses", "").startswith("actions/attest@")]
+    assert [inputs.get("sbom-path") for inputs in attested] == [None, "amd64.spdx.json", "arm64.spdx.json"]
+    for inputs in attested:
+        assert inputs["subject-name"] == "${{ steps.names.outputs.image }}"
+        assert inputs["subject-digest"] == "${{ steps.push.outputs.digest }}"
+        assert inputs["push-to-registry"] == "true"
+    [sboms] = [step["run"] for step in steps if "imagetools" in step.get("run", "")]
+    assert "for architecture in amd64 arm64" in sboms
+
+
+def test_release_verifies_the_image_with_the_documented_commands() -> None:
+    """Only the tag and the names of variables differ."""
+    document = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^gh attestation verify (?:.*\\\n)*.*", document, re.MULTILINE)
+    steps = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]["steps"]
+    [run] = [step["run"] for step in steps if "gh attestation" in step.get("run", "")]
+    in_release = re.findall(r"^gh attestation verify (?:.*\\\n)*.*", run, re.MULTILINE)
+    version = make("version").strip()
+    assert [command.replace(f"$IMAGE:{version}", "$IMAGE") for command in documented] == [
+        command.replace("$GITHUB_REPOSITORY", "$REPOSITORY") for command in in_release
+    ]
+    assert len(documented) == 2
+    assert "--predicate-type https://spdx.dev/Document/" in documented[1]
+
+
+def test_the_registry_is_a_variable_and_the_image_has_one_name(tmp_path: Path) -> None:
+    job = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]
+    assert job["env"]["REGISTRY"].startswith("${{ vars.REGISTRY ||")
+    [names] = [step["run"] for step in job["steps"] if step.get("id") == "names"]
+    output = tmp_path / "output"
+    environment = {"REGISTRY": "registry.example.com", "NAMESPACE": "Some-Owner", "GITHUB_OUTPUT": str(output)}
+    subprocess.run(["bash", "-ec", names], cwd=ROOT, env={"PATH": os.environ["PATH"], **environment}, check=True)
+    values = dict(line.split("=", 1) for line in output.read_text().splitlines())
+    assert values["image"] == "registry.example.com/some-owner/tap-incident"
+    assert values["version"] == make("version").strip()
+
+
+def test_release_has_the_constraints_of_pip() -> None:
+    runs = commands(load(ROOT / ".github" / "workflows" / "release.yml"))
+    assert "make -s constraints > constraints.txt" in runs
+    assert any(run.startswith("gh release create") and run.endswith(" constraints.txt") for run in runs)
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)

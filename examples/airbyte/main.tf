@@ -52,7 +52,7 @@ provider "airbyte" {
 resource "airbyte_source_definition" "incident" {
   workspace_id      = var.workspace_id
   name              = "incident.io"
-  docker_repository = "registry.example.com/source-incident"
+  docker_repository = "registry.example.com/tap-incident"
   docker_image_tag  = "0.1.0"
 }
 

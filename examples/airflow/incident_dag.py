@@ -13,6 +13,9 @@ Required: `pip install docker` in Airflow's environment, and a connection:
 
 The host of the connection, if set, is the tap's endpoint. The extra of the connection, a JSON object, has the
 target's environment variables.
+
+Whoever may trigger the DAG chooses only streams. Image, target and volumes are constants in this file, because a
+container of another image, or one that runs another program, could read the API key.
 """
 
 from __future__ import annotations
@@ -25,12 +28,19 @@ from typing import Any
 import docker
 from airflow.sdk import Connection, Param, Variable, dag, get_current_context, task
 
-# Runs in the container: pipes the tap into the target, which prints states to stdout.
+IMAGE = "registry.example.com/incident-sync:0.1.0"
+TARGET = ["target-postgres", "--config", "ENV"]
+NETWORK = "bridge"
+VOLUMES: list[str] = []  # HOST:CONTAINER, for files that the target reads or writes
+
+DISCOVER = "tap-incident --config ENV --discover"
+# Pipes the tap into the target, "$@", which prints states to stdout and does not get the API key.
 SYNC = """
 set -o pipefail
 printf %s "$CATALOG" >/tmp/catalog.json
 printf %s "$STATE" >/tmp/state.json
-tap-incident --config ENV --catalog /tmp/catalog.json --state /tmp/state.json | eval "$TARGET"
+tap-incident --config ENV --catalog /tmp/catalog.json --state /tmp/state.json |
+  env --unset=INCIDENT_API_KEY "$@"
 """
 
 
@@ -38,7 +48,6 @@ class Container:
     """One run of the image: yields stdout line by line and prints stderr to the task's log."""
 
     def __init__(self, script: str, **environment: str) -> None:
-        self._params = get_current_context()["params"]
         self._script = script
         self._environment = {**tap_environment(), **environment}
 
@@ -51,11 +60,11 @@ class Container:
             RuntimeError: its exit code is not 0.
         """
         container = docker.from_env().containers.create(
-            self._params["image"],
-            entrypoint=["bash", "-c", self._script],
-            environment={**self._environment, "TARGET": self._params["target"]},
-            network_mode=self._params["network"],
-            volumes=self._params["volumes"],
+            IMAGE,
+            entrypoint=["bash", "-c", self._script, "sync", *TARGET],
+            environment=self._environment,
+            network_mode=NETWORK,
+            volumes=VOLUMES,
             init=True,
         )
         try:
@@ -87,11 +96,12 @@ def tap_environment() -> dict[str, str]:
     catchup=False,
     max_active_runs=1,  # concurrent runs would overwrite each other's state
     params={
-        "image": Param("registry.example.com/incident-sync:0.1.0", type="string"),
-        "target": Param("target-postgres --config ENV", type="string"),
-        "streams": Param([], type="array", description="empty: the default streams"),
-        "network": Param("bridge", type="string"),
-        "volumes": Param([], type="array", description="HOST:CONTAINER, for files that the target writes"),
+        "streams": Param(
+            [],
+            type="array",
+            items={"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+            description="empty: the default streams",
+        ),
     },
 )
 def incident() -> None:
@@ -102,7 +112,7 @@ def incident() -> None:
         chosen: list[str] = list(get_current_context()["params"]["streams"])
         if chosen:
             return chosen
-        catalog: dict[str, Any] = json.loads("\n".join(Container("tap-incident --config ENV --discover").lines()))
+        catalog: dict[str, Any] = json.loads("\n".join(Container(DISCOVER).lines()))
         return [
             stream["tap_stream_id"]
             for stream in catalog["streams"]

@@ -1,6 +1,7 @@
 """Dagster: incident.io as one asset that examples/sync.sh syncs every hour.
 
 The state is a file on the machine or volume that runs the asset. Each materialization has it in its metadata.
+Whoever may start a run must not choose the target, because the run has the API key: it is a constant in this file.
 The asset is in the pool `incident_io`. Limit the pool to one sync at a time:
 
     dagster instance concurrency set incident_io 1
@@ -13,20 +14,15 @@ from pathlib import Path
 import dagster as dg
 
 SYNC = Path(__file__).parents[1] / "sync.sh"
-
-
-class Sync(dg.Config):
-    """The state file, and the target with its arguments."""
-
-    state: str = "state.json"
-    target: list[str] = ["target-duckdb", "--config", "examples/target-duckdb.json"]
+STATE = Path("state.json")
+TARGET = ["target-duckdb", "--config", "examples/target-duckdb.json"]
 
 
 @dg.asset(pool="incident_io")
-def incident_io(config: Sync) -> dg.MaterializeResult:
+def incident_io() -> dg.MaterializeResult:
     """The incident.io records that changed since the last state, in the warehouse."""
-    subprocess.run([SYNC, config.state, *config.target], check=True)
-    state = json.loads(Path(config.state).read_text())
+    subprocess.run([SYNC, STATE, *TARGET], check=True)
+    state = json.loads(STATE.read_text())
     return dg.MaterializeResult(metadata={"state": dg.MetadataValue.json(state)})
 
 

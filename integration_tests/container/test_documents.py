@@ -28,7 +28,7 @@ def test_a_documented_container_command_works(command: Command, image: Image, sa
         pytest.fail("the docker command is needed")
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"api_key": KEY, "endpoint": sandbox}))
-    config.chmod(0o644)
+    config.chmod(0o600)
     tmp_path.chmod(0o755)
     process = subprocess.run(
         ["bash", "-c", f'docker() {{ "{client}" "$1" --network host "${{@:2}}"; }}; {command.text}'],

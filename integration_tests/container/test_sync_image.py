@@ -115,7 +115,10 @@ def test_the_kubernetes_cron_job_resumes_from_its_volume(
 def test_airflow_runs_a_task_per_stream_and_resumes_it(
     sync_image: str, account: Sandbox, data: Path, tmp_path: Path
 ) -> None:
-    """Airflow parses the DAG, discovers the streams in a container, and syncs two of them twice."""
+    """Airflow parses the DAG, discovers the streams in a container, and syncs two of them twice.
+
+    The copy of the DAG has other constants: this image, a target that is installed in it, and its files.
+    """
     if not AIRFLOW.exists():
         pytest.skip("Airflow is not installed (make .venv-examples/.made installs it)")
     target = {"default_target_schema": "main", "add_metadata_columns": True, "path": "/data/incident.duckdb"}
@@ -123,27 +126,34 @@ def test_airflow_runs_a_task_per_stream_and_resumes_it(
         "conn_type": "generic",
         "password": KEY,
         "host": account.url,
-        "extra": json.dumps({"TARGET_CONFIG": json.dumps(target)}),
     }
-    conf = {
-        "image": sync_image,
-        "network": "host",
-        "streams": ["alerts", "severities"],
-        "volumes": [f"{data}:/data"],
-        "target": 'target-duckdb --config <(printf %s "$TARGET_CONFIG")',
+    (data / "target.json").write_text(json.dumps(target))
+    (data / "target.json").chmod(0o644)
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    constants = {
+        "IMAGE": sync_image,
+        "TARGET": ["target-duckdb", "--config", "/data/target.json"],
+        "NETWORK": "host",
+        "VOLUMES": [f"{data}:/data"],
     }
+    text = (EXAMPLES / "airflow" / "incident_dag.py").read_text()
+    for name, value in constants.items():
+        text, replaced = re.subn(rf"^({name}(?:: .*)?) = .*", rf"\1 = {value!r}", text, flags=re.MULTILINE)
+        assert replaced == 1
+    (dags / "incident_dag.py").write_text(text)
     results = tmp_path / "results"
     process = subprocess.run(
-        [AIRFLOW, Path(__file__).with_name("run_airflow.py"), EXAMPLES / "airflow", results],
+        [AIRFLOW, Path(__file__).with_name("run_airflow.py"), dags, results],
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "AIRFLOW_HOME": str(tmp_path / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLES / "airflow"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW_CONN_INCIDENT_IO": json.dumps(connection),
         },
-        input=json.dumps(conf),
+        input=json.dumps({"streams": ["alerts", "severities"]}),
         capture_output=True,
         text=True,
         timeout=2 * SECONDS,

@@ -20,6 +20,10 @@ NOT_RUN = {
     "make image": "container/conftest.py builds the same image",
     "docker build *": "container/test_sync_image.py builds the same image",
     "docker tag *": "needs a registry",
+    "docker pull *": "needs a published release",
+    "export IMAGE=*": "only for commands that need a published release",
+    "gh *": "needs a published release: release.yml runs the same verification",
+    "pip install --constraint *": "needs a published release: unit_tests/test_metadata.py tries the file",
     "docker push *": "needs a registry",
     "kind load *": "needs an Airbyte installed with abctl",
     "kubectl *": "needs a cluster: test_examples.py validates the file, container/test_sync_image.py runs its job",
@@ -31,7 +35,10 @@ NOT_RUN = {
     "meltano *": "integration_tests/meltano runs them in the project that docs/singer.md names",
 }
 # Documents whose commands have tests of their own.
-ELSEWHERE = {"docs/cli.md": "integration_tests/clients/test_command_line.py"}
+ELSEWHERE = {
+    "docs/cli.md": "integration_tests/clients/test_command_line.py",
+    "docs/verify.md": "integration_tests/verify/test_command.py",
+}
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,12 @@ def test_make_targets_in_documents_exist(document: str) -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, shared_sandbox: Sandbox) -> Path:
-    """A copy of the files that git tracks or would track, with a config for the mock API."""
+    """A copy of the files that git tracks, with a config for the mock API.
+
+    Untracked files stay behind, such as the environments that the README's commands make.
+    """
     directory = tmp_path / "checkout"
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = ["git", "ls-files", "--cached"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)

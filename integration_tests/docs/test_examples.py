@@ -14,6 +14,7 @@ import yaml
 from airbyte_cdk.sources.utils.casing import camel_to_snake
 
 from integration_tests.conftest import KEY
+from integration_tests.support.postgres import cluster, programs
 from integration_tests.support.tap import ROOT, SECONDS
 from sandbox import Sandbox
 from source_incident.config import Config
@@ -74,25 +75,45 @@ def run(tmp_path: Path, shared_sandbox: Sandbox) -> Run:
 
 @pytest.mark.clients
 @pytest.mark.parametrize(
-    ("schema", "name"),
-    [("circle-ci", "circleci.yml"), ("github-workflows", "github-actions.yml"), ("gitlab-ci", "gitlab-ci.yml")],
+    ("schema", "file"),
+    [
+        ("circle-ci", EXAMPLES / "circleci.yml"),
+        ("github-workflows", EXAMPLES / "github-actions.yml"),
+        ("gitlab-ci", EXAMPLES / "gitlab-ci.yml"),
+        ("dependabot", ROOT / ".github" / "dependabot.yml"),
+        *(("github-workflows", path) for path in sorted((ROOT / ".github" / "workflows").iterdir())),
+    ],
+    ids=lambda value: value.name if isinstance(value, Path) else value,
 )
-def test_a_ci_file_is_valid(schema: str, name: str, run: Run) -> None:
-    checked = run(TOOLS / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", EXAMPLES / name)
+def test_a_ci_file_is_valid(schema: str, file: Path, run: Run) -> None:
+    checked = run(TOOLS / "check-jsonschema", "--builtin-schema", f"vendor.{schema}", file)
     assert checked.returncode == 0, checked.stdout
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("name", ["circleci.yml", "github-actions.yml", "gitlab-ci.yml"])
-def test_a_ci_file_installs_and_then_syncs_what_changed(name: str, run: Run, tmp_path: Path) -> None:
-    """The second run finds what the first one left in `data`, the directory that the file caches."""
+def test_a_ci_file_installs_and_then_syncs_what_changed(
+    name: str, run: Run, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
+    """The second run has only state.json, which the file caches. No person's name or address is in it."""
+    postgresql = programs()
+    if postgresql is None:
+        pytest.fail("PostgreSQL is needed (Debian: apt-get install postgresql)")
     install, sync = commands(name)
-    assert install == "examples/install.sh"
-    assert "data" in json.dumps(document(name))
-    for records in (120, 0):
-        ran = run("bash", "-euo", "pipefail", "-c", sync)
-        assert ran.returncode == 0, ran.stderr
-        assert f"INFO alerts: {records} records" in ran.stderr
-        assert json.loads((tmp_path / "data" / "state.json").read_text())["bookmarks"]["alerts"]
+    assert install == "examples/install.sh locks/postgres.lock"
+    (tmp_path / "target").unlink()
+    (tmp_path / "target").symlink_to(ROOT / ".venv-postgres")
+    people = {user[key] for user in shared_sandbox.records("users") for key in ("name", "email") if user.get(key)}
+    with cluster(postgresql) as database:
+        for records in (120, 0):
+            ran = run("bash", "-euo", "pipefail", "-c", sync, **database.environment)
+            assert ran.returncode == 0, ran.stderr
+            assert f"INFO alerts: {records} records" in ran.stderr
+            state = (tmp_path / "state.json").read_text()
+            assert json.loads(state)["bookmarks"]["alerts"]
+            assert people
+            assert [text for text in people if text in state] == []
+        assert database.lines("SELECT count(*) FROM incident.alerts") == ["120"]
 
 
 @pytest.mark.clients
@@ -125,9 +146,7 @@ def test_the_terraform_file_has_this_connector_its_settings_and_its_streams(run:
         "workspace_id",
     }
     assert resources["airbyte_source_definition"]["docker_image_tag"] == METADATA["dockerImageTag"]
-    assert resources["airbyte_source_definition"]["docker_repository"].endswith(
-        METADATA["dockerRepository"].split("/")[1]
-    )
+    assert resources["airbyte_source_definition"]["docker_repository"].endswith("/" + METADATA["dockerRepository"])
     [values] = parsed["locals"]
     Config.parse(values["settings"])
     names = {camel_to_snake(stream.__name__) for stream in STREAMS}

@@ -17,7 +17,7 @@ from integration_tests.support.tap import AIRBYTE, ROOT, Tap
 from tools.openapi import DocumentError, fetch
 
 KEY = "prism-key-4711"
-REPEATED_PAGE = "the API gives the same page again (after="
+REPEATED_PAGE = "the API returns the same page again (after="
 
 pytestmark = pytest.mark.timeout(600)
 

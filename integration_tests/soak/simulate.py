@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", type=int, help="replay this account alone")
     parser.add_argument("--trace", action="store_true", help="print every event of the account")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
-    parser.add_argument("--planted", action="store_true", help="plant bugs into copies of the engine, and count catches")
+    parser.add_argument(
+        "--planted", action="store_true", help="plant bugs into copies of the engine, and count catches"
+    )
     parser.add_argument("--runs", type=int, default=10, help="with --planted, runs per bug (10)")
     parser.add_argument("--bug", default="", help="with --planted, only bugs whose name has this text")
     args = parser.parse_args(arguments)

@@ -63,8 +63,10 @@ def test_skips_and_counts_a_deleted_parent(
 ) -> None:
     run, deleted = read_with_deleted_parents(protocol)
     assert len(deleted[name]) == 1
-    assert re.search(rf"\b{name}: (?=.*\bparents\b).*\b1\b", run.log, re.MULTILINE)
     child, account = CHILDREN[name], Account(sandbox_with_deleted_parents)
+    # A grandchild also misses the records of the grandparent that was skipped.
+    count = 2 if issubclass(child.parent, ChildStream) else 1
+    assert re.search(rf"\b{name}: {count} parents\b", run.log, re.MULTILINE)
     if name == WINDOW_STREAM:
         parents = {schedule["id"] for schedule in account.stream("schedules")}
     else:
@@ -95,7 +97,7 @@ def test_reads_each_parent_once_whether_selected_or_not(
 def test_reads_children_again_for_changed_and_open_parents(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
-    """A full refresh reads the children of all parents."""
+    """A full refresh reads the children of all parents. So does a stream whose parents say nothing about a change."""
     sandbox = quiet_sandbox(new_sandbox, incidents=25)
     tap, selected = tap_of(sandbox), catalog.of(protocol, BY_PARENT)
     state = tap.read(selected).ok().state
@@ -109,14 +111,14 @@ def test_reads_children_again_for_changed_and_open_parents(
         "postmortem_document_contents": change_first(
             sandbox, "postmortem_documents", all_parents["postmortem_document_contents"]
         ),
-        "alert_notes": change_first(sandbox, "alerts", all_parents["alert_notes"]),
+        "alert_notes": all_parents["alert_notes"],
     }
     sandbox.reset()
     tap.read(selected, state).ok()
     second = requested_parents(sandbox)
     for name in BY_PARENT:
         assert second[name] == changed.get(name, incidents), name
-        assert second[name] < all_parents[name]
+        assert second[name] < all_parents[name] or name == "alert_notes"
     sandbox.reset()
     tap.read(catalog.of(protocol, BY_PARENT, full=BY_PARENT), state).ok()
     assert requested_parents(sandbox) == all_parents

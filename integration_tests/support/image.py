@@ -31,5 +31,7 @@ def engine() -> docker.DockerClient:
 def image(engine: docker.DockerClient) -> Image:
     """The image, built from the Dockerfile as `make image` builds it."""
     metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text())["data"]
-    tag = f"{metadata['dockerRepository']}:{metadata['dockerImageTag']}"
-    return engine.images.build(path=str(ROOT), tag=tag, network_mode="host", rm=True)[0]
+    name, version = metadata["dockerRepository"], metadata["dockerImageTag"]
+    built: Image = engine.images.build(path=str(ROOT), tag=f"{name}:{version}", network_mode="host", rm=True)[0]
+    built.tag(name, "latest")
+    return built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import selectors
 import subprocess
@@ -25,6 +26,8 @@ class Terminal:
     def __init__(self, *command: str, directory: Path, **environment: str) -> None:
         self.shown = ""
         self._seen = 0
+        # A read can end in the middle of a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._process = subprocess.Popen(
             [sys.executable, "-c", SPAWN, *command],
             cwd=directory,
@@ -61,7 +64,7 @@ class Terminal:
         """Read more output; return False at its end."""
         assert self._selector.select(deadline - time.monotonic()), f"the program prints nothing more: {self.shown}"
         read = os.read(self._out.fileno(), 65536)
-        self.shown += read.decode()
+        self.shown += self._decoder.decode(read)
         return bool(read)
 
     def kill(self) -> None:

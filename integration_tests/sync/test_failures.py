@@ -88,7 +88,7 @@ def test_emits_the_page_before_a_page_that_fails(
 ) -> None:
     """Page 2 fails while page 1 still waits for its incidents' updates. The state resumes at page 2."""
     faults = [
-        "status:status=500,path=/v2/incidents,query=after=",
+        "500:path=/v2/incidents,query=after=",
         "stall:path=/v2/incident_updates,seconds=0.5,nth=1-3",
     ]
     sandbox = new_sandbox(incidents=320, updates=350, fault=faults)

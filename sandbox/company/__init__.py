@@ -48,5 +48,5 @@ class Company(CompanyBase):
 
     def extra_keys(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record:
         """`catalog_type` and `metadata`, for an endpoint whose body has them."""
-        metadata = {"data_synced_at": format_moment(self.anchor_ms)}
+        metadata = {"data_synced_at": self.options.data_synced_at or format_moment(self.anchor_ms)}
         return extra_keys(self, endpoint, parent_ids, metadata)

@@ -68,4 +68,8 @@ class CompanyBase:
         return [records.record(handle) for handle in records.handles()]
 
     def has_notes(self, alert_id: str) -> bool:
+        notes = self.lists.get("alert_notes")
+        changed = notes.changed_children((alert_id,)) if isinstance(notes, ChildList) else None
+        if changed is not None:
+            return len(changed) > 0
         return mix(make_salt(self.options.seed, alert_id)) % 32 == 0

@@ -57,7 +57,17 @@ class NotFoundError(ApiError):
 
 
 class RequestError(ApiError):
-    """The API refused the request (400, 422 and the like) or redirected it. A retry would not help."""
+    """The API refused the request (400, 422 and the like) or redirected it. A retry would not help.
+
+    Attributes:
+        reason: the message without advice, such as `GET /v2/alerts: 422: invalid`.
+    """
+
+    def __init__(
+        self, message: str, *, advice: str = "", status: int | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(message + advice, status=status, request_id=request_id)
+        self.reason = message
 
 
 class RedirectError(RequestError):

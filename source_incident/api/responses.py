@@ -14,6 +14,7 @@ from source_incident.api.errors import (
     ErrorBody,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     RequestError,
     TooManyRequestsError,
     TransientError,
@@ -76,13 +77,14 @@ def error_for(response: requests.Response, content: bytes, label: str, redact: C
         return TransientError(f"{status}{detail}", status=status, request_id=request_id)
     if 300 <= status < 400:
         target = _host(response.headers.get("Location", ""))
-        return RequestError(
+        return RedirectError(
             f"GET {label}: the endpoint redirects{f' to {redact(target)}' if target else ''}. Redirects are "
             "not followed, so that the key stays with its host. Set endpoint to the API's URL",
             status=status,
         )
     return RequestError(
-        f"GET {label}: {status}{detail}. The connector sent a wrong request, please report it{support}",
+        f"GET {label}: {status}{detail}{support}",
+        advice=". The connector sent a wrong request, please report it",
         status=status,
         request_id=request_id,
     )

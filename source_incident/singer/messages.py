@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +19,9 @@ from airbyte_cdk.models import (
 
 from source_incident.batches import RECORD_PLACEHOLDER, CompleteVersion, Message, RecordBatch, json_lines
 from source_incident.protocol import FULL_REFRESH_MARKERS
-from source_incident.singer.projection import Projection
 from source_incident.singer.state import SavedState, singer_state
 from source_incident.timestamps import format_timestamp
 
-logger = logging.getLogger("airbyte.incident.singer")
 # A logger of its own: only programs read metrics.
 metrics = logging.getLogger("airbyte.incident.metrics")
 
@@ -33,8 +31,6 @@ class SingerMessages:
 
     Args:
         catalog: the selected streams, with the schemas of their selected columns.
-        schemas: by stream, the schema with the unselected columns too. A field that is not in it is dropped, with one
-            warning.
         state: the state that the run started from. Bookmarks of streams that this run does not read stay in it.
         replication_keys: by stream, the name of the cursor in its state.
         activate_versions: send the version with each record, and ACTIVATE_VERSION after a full read without a gap.
@@ -43,7 +39,6 @@ class SingerMessages:
     def __init__(
         self,
         catalog: ConfiguredAirbyteCatalog,
-        schemas: Mapping[str, Mapping[str, Any]],
         state: SavedState,
         replication_keys: Mapping[str, str],
         activate_versions: bool = True,
@@ -55,14 +50,6 @@ class SingerMessages:
         self._started_at: dict[str, float] = {}  # of the streams that are being read
         self._with_schema: set[str] = set()
         self._record_counts: Counter[str] = Counter()
-        self._projections = {
-            name: Projection(
-                configured.stream.json_schema,
-                schemas.get(name, configured.stream.json_schema),
-                _unknown_field_warning(name),
-            )
-            for name, configured in self._streams.items()
-        }
 
     def lines(self, messages: Iterable[Message]) -> Iterator[bytes]:
         """Yield the lines, each with its line break. A STATE line follows the records that it covers.
@@ -98,7 +85,7 @@ class SingerMessages:
             "time_extracted": format_timestamp(emitted_at),
             **({"version": batch.version} if self._activate_versions and batch.version is not None else {}),
         }
-        yield json_lines(envelope, self._projections[name].project(batch.records))
+        yield json_lines(envelope, batch.records)
 
     def _stream_state(self, state: AirbyteStreamState) -> Iterator[bytes]:
         name = state.stream_descriptor.name
@@ -149,20 +136,6 @@ class SingerMessages:
         currently_syncing = next(iter(self._started_at), None)
         state = SavedState(self._stream_states, currently_syncing)
         return _line({"type": "STATE", "value": singer_state(state, self._replication_keys)})
-
-
-def _unknown_field_warning(stream: str) -> Callable[[str], None]:
-    """Return a function that logs a warning, once per field, for a field that is not in the stream's schema."""
-    reported: set[str] = set()
-
-    def warn(path: str) -> None:
-        if path not in reported:
-            reported.add(path)
-            logger.warning(
-                "%s.%s is not in the catalog's schema and is dropped. Run discover again to include it", stream, path
-            )
-
-    return warn
 
 
 def _line(message: Mapping[str, Any]) -> bytes:

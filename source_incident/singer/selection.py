@@ -22,6 +22,8 @@ from source_incident.singer.catalog import FULL_TABLE, INCREMENTAL, is_increment
 SYNC_MODES = {FULL_TABLE: SyncMode.full_refresh, INCREMENTAL: SyncMode.incremental}
 CREATE_CATALOG = "Run discover to create a catalog"
 DISCOVER_AGAIN = "Run discover again"
+# A warning names this many columns.
+MAX_NAMED = 10
 
 # The metadata of a Singer entry by breadcrumb; () has the stream's own.
 Metadata = Mapping[tuple[str, ...], Mapping[str, Any]]
@@ -34,13 +36,11 @@ class Selection:
     Attributes:
         catalog: the selected streams, each with the schema of its selected columns.
         chosen: names of the streams that the user selected; the other streams are selected by default.
-        schemas: by stream, the schema with the unselected columns too.
         warnings: one line each.
     """
 
     catalog: ConfiguredAirbyteCatalog
     chosen: frozenset[str]
-    schemas: Mapping[str, Mapping[str, Any]]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -76,15 +76,15 @@ def read_catalog(document: Any, discovered: AirbyteCatalog) -> Selection:
 
 def _airbyte_selection(configured: list[ConfiguredAirbyteStream], discovered: AirbyteCatalog) -> Selection:
     streams = {stream.name: stream for stream in discovered.streams}
-    schemas: dict[str, Mapping[str, Any]] = {}
+    chosen: set[str] = set()
     warnings: list[str] = []
     for configured_stream in configured:
         name = configured_stream.stream.name
-        check_stream_name(name, streams, schemas)
-        schemas[name] = streams[name].json_schema
+        check_stream_name(name, streams, chosen)
+        chosen.add(name)
         warnings += _complete_schema(configured_stream.stream, streams[name])
         warnings += _check_cursor_field(configured_stream, streams[name])
-    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(schemas), schemas, warnings)
+    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(chosen), warnings)
 
 
 def _complete_schema(stream: AirbyteStream, discovered: AirbyteStream) -> Iterator[str]:
@@ -154,24 +154,26 @@ def _singer_selection(entries: list[Mapping[str, Any]], discovered: AirbyteCatal
     streams = {stream.name: stream for stream in discovered.streams}
     configured: list[ConfiguredAirbyteStream] = []
     chosen: set[str] = set()
-    schemas: dict[str, Mapping[str, Any]] = {}
+    seen: set[str] = set()
     warnings: list[str] = []
     for entry in entries:
         name = _stream_name(entry)
         metadata = _metadata(entry, name)
         if not _is_selected(metadata[()]):
             continue
-        check_stream_name(name, streams, schemas)
+        check_stream_name(name, streams, seen)
+        seen.add(name)
         if metadata[()].get("selected"):
             chosen.add(name)
-        schemas[name] = _schema(entry, streams[name])
-        warnings += _check_breadcrumbs(name, metadata, schemas[name])
-        selected_columns = _selected_columns(schemas[name], metadata, frozenset(key_fields(streams[name])))
+        schema = _schema(entry, streams[name])
+        warnings += _check_breadcrumbs(name, metadata, schema)
+        warnings += _check_columns(name, schema, streams[name].json_schema)
+        selected_columns = _selected_columns(schema, metadata, frozenset(key_fields(streams[name])))
         sync_mode = _sync_mode(entry, metadata[()], streams[name])
         configured.append(_configure_entry(metadata[()], streams[name], selected_columns, sync_mode))
     if not configured:
         raise InputError("catalog", "no stream is selected, so nothing would be read", "Set selected to true for some")
-    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(chosen), schemas, warnings)
+    return Selection(ConfiguredAirbyteCatalog(streams=configured), frozenset(chosen), warnings)
 
 
 def _stream_name(entry: Mapping[str, Any]) -> str:
@@ -242,6 +244,29 @@ def _check_breadcrumbs(name: str, metadata: Metadata, schema: Mapping[str, Any])
         yield f"catalog: {name}: {problem}. {DISCOVER_AGAIN}"
 
 
+def _check_columns(name: str, schema: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a warning if the schema lacks columns that the connector has, as a catalog of an older version does."""
+    missing = list(_missing_columns(schema, declared))
+    if missing:
+        more = f" and {len(missing) - MAX_NAMED} more" if len(missing) > MAX_NAMED else ""
+        problem = f"the schema lacks {', '.join(missing[:MAX_NAMED])}{more}, which are not emitted"
+        yield f"catalog: {name}: {problem}. {DISCOVER_AGAIN} to include them"
+
+
+def _missing_columns(schema: Any, declared: Any, path: str = "") -> Iterator[str]:
+    """Yield the columns that only the declared schema has, at any depth. A schema without columns has all of them."""
+    while isinstance(schema, Mapping) and isinstance(declared, Mapping) and "items" in schema and "items" in declared:
+        schema, declared = schema["items"], declared["items"]
+    columns = schema.get("properties") if isinstance(schema, Mapping) else None
+    declared_columns = declared.get("properties") if isinstance(declared, Mapping) else None
+    if columns and isinstance(columns, Mapping) and isinstance(declared_columns, Mapping):
+        for column, column_schema in declared_columns.items():
+            if column in columns:
+                yield from _missing_columns(columns[column], column_schema, f"{path}{column}.")
+            else:
+                yield path + column
+
+
 def _is_in_schema(path: tuple[str, ...], schema: Any) -> bool:
     for step in path:
         if not isinstance(schema, Mapping) or step not in schema:
@@ -258,7 +283,10 @@ def _selected_columns(
 ) -> dict[str, Any]:
     """Return the schema without the columns that are not selected, at any depth. Key columns are always selected."""
     selected = dict(schema)
-    if isinstance(schema.get("properties"), Mapping):
+    if path and schema.get("properties") == {}:
+        # In the result, an object with an empty list of columns is one whose columns are all unselected.
+        del selected["properties"]
+    elif isinstance(schema.get("properties"), Mapping):
         selected["properties"] = {}
         for column, column_schema in schema["properties"].items():
             column_path = (*path, "properties", column)

@@ -7,6 +7,7 @@ import json
 import logging
 from abc import ABC
 from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -93,7 +94,7 @@ class IncidentStream(HttpStream, ABC):
     ) -> str:
         if "{" not in self.endpoint:
             return self.endpoint
-        return self.endpoint.format_map({key: quote(str(id_), safe="") for key, id_ in (stream_slice or {}).items()})
+        return self.endpoint.format_map({key: _path_segment(id_) for key, id_ in (stream_slice or {}).items()})
 
     def request_params(
         self,
@@ -107,9 +108,7 @@ class IncidentStream(HttpStream, ABC):
         if self.from_parameter:
             params[self.from_parameter] = format_timestamp(EARLIEST)
         if self.window_parameters:
-            start, end = self.window_parameters
-            params[start] = format_timestamp(self._created_at - self.config.schedule_entries_past)
-            params[end] = format_timestamp(self._created_at + self.config.schedule_entries_future)
+            params.update(zip(self.window_parameters, map(format_timestamp, self.window()), strict=True))
         if stream_slice:
             params.update(self.slice_params(stream_slice))
         if next_page_token:
@@ -128,6 +127,15 @@ class IncidentStream(HttpStream, ABC):
                 (params[self.mode_parameter],) = modes
         return params
 
+    def window(self) -> tuple[datetime, datetime]:
+        """The first and the last moment of the time window that is requested.
+
+        It starts and ends at midnight UTC, so that every sync of a day requests the same window.
+        """
+        today = self._created_at.replace(hour=0, minute=0, second=0, microsecond=0)
+        past, future = self.config.schedule_entries_past, self.config.schedule_entries_future
+        return today - past, today + timedelta(days=1) + future
+
     # Pages
 
     def read_page(self, stream_slice: Slice, after: str | None) -> Page:
@@ -141,14 +149,14 @@ class IncidentStream(HttpStream, ABC):
             ApiError: what `RetriedRequest` raises.
         """
         token = {self.after_parameter: after} if after else None
-        request = self._client.request(
-            self.path(stream_slice=stream_slice), self.request_params(None, stream_slice, token)
-        )
+        params = self.request_params(None, stream_slice, token)
+        request = self._client.request(self.path(stream_slice=stream_slice), params)
         while True:
             response = request.send()
             try:
-                return self._parse_page(response, stream_slice)
+                return self._parse_page(response, stream_slice, params)
             except UnexpectedAnswerError as error:
+                del response  # the next answer may need its memory
                 request.retry(error)
 
     def probe(self) -> None:
@@ -170,8 +178,13 @@ class IncidentStream(HttpStream, ABC):
         params = {**self.request_params(None, stream_slice), **({"page_size": 1} if self.page_size else {})}
         return self._records(self._client.get(self.path(stream_slice=stream_slice), params).body)
 
-    def _parse_page(self, response: Response, stream_slice: Slice) -> Page:
+    def _parse_page(self, response: Response, stream_slice: Slice, params: Mapping[str, Any]) -> Page:
         """Parse a page, and check that it fits the list's contract.
+
+        Args:
+            response: the answer.
+            stream_slice: the part of the list.
+            params: the query parameters of the request.
 
         Raises:
             UnexpectedAnswerError: it does not.
@@ -188,10 +201,26 @@ class IncidentStream(HttpStream, ABC):
             meta = body.get("pagination_meta")
             if meta is None or (isinstance(meta, dict) and meta.get("after") == ""):
                 raise UnexpectedAnswerError("the answer is a full page and does not say whether another page follows")
+        count = len(records)
+        records = self.select_records(records, params)
         self._complete(records, body, stream_slice)
         self._warn_of_unknown_values(records)
         complete_until = cursor_of({"": value_at(body, self.complete_until)}, "") if self.complete_until else None
-        return Page(records, after, response.requested_at, total_records(body), complete_until)
+        return Page(
+            records,
+            after,
+            response.requested_at,
+            total_records(body),
+            complete_until,
+            is_short=self._is_short(body, count),
+            memory=response.memory,
+        )
+
+    def _is_short(self, body: Mapping[str, Any], count: int) -> bool:
+        """Whether the page has fewer records than requested, although the API allowed as many."""
+        meta = body.get("pagination_meta")
+        honoured = isinstance(meta, dict) and meta.get("page_size") == self.page_size
+        return self.page_size is not None and honoured and count < self.page_size
 
     def _complete(self, records: list[Record], body: Mapping[str, Any], stream_slice: Slice) -> None:
         """Remove credentials from the records, and add the fields that the declaration adds."""
@@ -221,6 +250,15 @@ class IncidentStream(HttpStream, ABC):
                     field,
                     value,
                 )
+
+    def select_records(self, records: list[Record], params: Mapping[str, Any]) -> list[Record]:
+        """Choose the records of a page that are emitted.
+
+        Args:
+            records: the records as the API returned them.
+            params: the query parameters of the request.
+        """
+        return records
 
     def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:
         """The fields that join a record to its parents, with their values in a slice."""
@@ -260,6 +298,9 @@ class IncidentStream(HttpStream, ABC):
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
+        if self._client.redact(after) != after:
+            # It would be in the next URL and in the state.
+            raise UnexpectedAnswerError("the cursor in the answer holds the API key")
         if self.page_size is None and self.after_parameter == "after":
             raise UnexpectedAnswerError("the answer has a cursor, but the list is documented without pages")
         return after
@@ -292,6 +333,7 @@ class IncidentStream(HttpStream, ABC):
             if page.after is None:
                 return
             after = page.after
+            del page  # the next one may need its memory
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
         after = self._after(response.json())
@@ -305,7 +347,7 @@ class IncidentStream(HttpStream, ABC):
         stream_slice: Slice | None = None,
         next_page_token: Mapping[str, Any] | None = None,
     ) -> list[Record]:
-        return self._parse_page(Response(response.json(), None), stream_slice or {}).records
+        return self._parse_page(Response(response.json(), None), stream_slice or {}, {}).records
 
     @property
     def bookmark_key(self) -> str | None:
@@ -333,6 +375,18 @@ class IncidentStream(HttpStream, ABC):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK caches its own
         return _schema(self.name)
+
+
+def _path_segment(id_: Any) -> str:
+    """An id of the API as a part of a path.
+
+    Raises:
+        UnexpectedAnswerError: the path would lead elsewhere.
+    """
+    text = str(id_)
+    if text in ("", ".", ".."):
+        raise UnexpectedAnswerError(f"an id in the answer is {text!r}")
+    return quote(text, safe="")
 
 
 @cache

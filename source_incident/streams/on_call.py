@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
 from source_incident.streams.kinds import (
     ChildStream,
     FullTableStream,
     IncrementalStream,
 )
 from source_incident.streams.organisation import Users
+from source_incident.streams.page import Record, cursor_of
+from source_incident.streams.schedule_windows import uncut_entries
 
 
 class Escalations(IncrementalStream):
@@ -72,6 +78,17 @@ class ScheduleEntries(ChildStream):
     # There is no `after`. The next page's cursor is sent as the window's start (docs/api.md, schedule entries).
     after_parameter = "entry_window_start"
     selected_by_default = False
+    # The requested window starts earlier than the emitted one, so that shifts of up to this length are never cut.
+    margin = timedelta(days=31)
+
+    def window(self) -> tuple[datetime, datetime]:
+        start, end = super().window()
+        return start - self.margin, end
+
+    def select_records(self, records: list[Record], params: Mapping[str, Any]) -> list[Record]:
+        start, _ = self.window()
+        requested_from = cursor_of({"start": params.get(self.after_parameter)}, "start")
+        return uncut_entries(records, requested_from, start + self.margin)
 
 
 class ScheduleOverrides(ChildStream):

@@ -1,11 +1,11 @@
 """Pages of a list: what a stream returns for one request, and how its parts are found in the body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from source_incident.api import UnexpectedAnswerError
+from source_incident.api import PageMemory, UnexpectedAnswerError
 from source_incident.timestamps import parse_timestamp
 
 Record = dict[str, Any]
@@ -22,6 +22,9 @@ class Page:
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         total: how many records the list has; None: the API does not report it.
         complete_until: the moment up to which the records are complete; None: the API does not report it.
+        ends_early: this is the last page, and the list has far fewer records than its total.
+        is_short: the page has fewer records than its size allows.
+        memory: counts the memory of the records as long as the page exists.
     """
 
     records: list[Record]
@@ -29,6 +32,9 @@ class Page:
     requested_at: datetime | None = None
     total: int | None = None
     complete_until: datetime | None = None
+    ends_early: bool = False
+    is_short: bool = False
+    memory: PageMemory | None = field(default=None, compare=False, repr=False)
 
 
 def record_list(value: Any, name: str) -> list[Record]:

@@ -89,7 +89,8 @@ class ChildReader:
             is_wanted = partial(self._is_wanted, node, root)
             async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_wanted=is_wanted):
                 if page.complete_until and root.cursor and page.complete_until < root.cursor:
-                    self.retry(node.consumers(), root)
+                    # A full refresh reads the records again in any case.
+                    self.retry([consumer for consumer in consumers if not consumer.state.is_full_refresh], root)
                 await self._emit_child_records(node, slice_, page.records, root)
 
         consumers = [consumer for consumer in node.consumers() if consumer.name in root.consumers]

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from source_incident.sync.workers import Workers
 
 # Priorities of requests. The pages of a list depend on each other, so they go before the requests for children.
 LIST_PAGE, CHILD_PAGE = 0, 1
+# How the API answers a cursor that it does not accept.
+CURSOR_REFUSALS = (404, 422)
 # How often a list restarts because the cursor of its next page has expired.
 MAX_RESTARTS = 3
 # A list may end this many records before its total, or this many percent of it, because records were deleted.
@@ -24,7 +27,16 @@ logger = logging.getLogger("airbyte.incident.sync")
 
 
 class PageExpiredError(TransientError):
-    """The API does not accept a page's cursor any more (404 or 422). The rest of the list is unread."""
+    """The API does not accept a page's cursor any more (404 or 422). The rest of the list is unread.
+
+    Attributes:
+        error: the API's answer.
+    """
+
+    def __init__(self, error: NotFoundError | RequestError) -> None:
+        reason = error.reason if isinstance(error, RequestError) else error.message
+        super().__init__(reason, status=error.status, request_id=error.request_id)
+        self.error = error
 
 
 class PageReader:
@@ -65,6 +77,7 @@ class PageReader:
         """
         seen = {after}
         count = 0
+        started_at_first_page = after is None
         was_short = False
         while True:
             now = clock.now()
@@ -72,36 +85,42 @@ class PageReader:
                 page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
             except (NotFoundError, RequestError) as error:
                 # The filter of a partition is refused at its first page already, so a later 4xx is the cursor's.
-                if after is None:
+                if after is None or error.status not in CURSOR_REFUSALS:
                     raise
-                raise PageExpiredError(error.message, status=error.status, request_id=error.request_id) from None
+                raise PageExpiredError(error) from None
             if page is None:
                 return
             if self.began_at is None:
                 # The earlier of two clocks: the later one could move the bookmark past unseen changes.
                 self.began_at = min(page.requested_at, now) if page.requested_at else now
+            count += len(page.records)
+            if page.after and page.is_short and page.total == count and started_at_first_page:
+                # A short page and the total together prove the end (docs/api.md, pages): no empty page is requested.
+                page = replace(page, after=None)
             if page.after is not None and page.after in seen:
                 raise UnexpectedAnswerError(
                     f"the API returns the same page again (after={page.after[:60]}), so the list would never end. Run "
                     "the sync again later. Report it if it happens again"
                 )
-            if page.after is None and _is_far_below(count + len(page.records), page.total) and reads_whole_list():
+            if page.after is None and _is_far_below(count, page.total) and reads_whole_list():
                 if not was_short:
                     # The last page may be truncated: request it once more.
                     was_short = True
+                    count -= len(page.records)
                     continue
                 logger.warning(
                     "%s: the API reports %d records, but the list ended after %d",
                     stream.name,
                     page.total,
-                    count + len(page.records),
+                    count,
                 )
-            count += len(page.records)
+                page = replace(page, ends_early=True)
             yield page
             if page.after is None:
                 return
             after = page.after
             seen.add(after)
+            del page  # the next page may need its memory
 
     async def collect(self, stream: IncidentStream, slice_: Slice) -> list[Record]:
         """Read all records of a child's slice."""
@@ -144,7 +163,8 @@ async def with_restarts(
         consequence: what a restart means, for the log.
 
     Raises:
-        PageExpiredError: the list's records are deleted faster than they are read.
+        RequestError: the API refuses the cursors that it returns.
+        TransientError: the list's records are deleted faster than they are read.
     """
     for attempt in itertools.count(1):
         try:
@@ -152,7 +172,9 @@ async def with_restarts(
             return
         except PageExpiredError as error:
             if attempt > MAX_RESTARTS:
-                raise PageExpiredError(
+                if isinstance(error.error, RequestError):
+                    raise error.error from None
+                raise TransientError(
                     f"{error.message}. The records of the list were deleted faster than they were read. Run the sync "
                     "again",
                     status=error.status,

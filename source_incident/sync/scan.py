@@ -231,11 +231,14 @@ class _SequenceReader:
                     await self._report_total(page)
                     if self._store:
                         self._store.add_page(page.records)
+                    if page.ends_early:
+                        self._note_gap()
                     self._nested.decide(page)
                     if new := self._partitions.page_read(sequence, page):
                         group.create_task(self.read(new))
                     previous = group.create_task(self._emit_page(sequence, page, previous))
                     emitting.append(previous)
+                    del page  # the next page may need its memory
                     if len(emitting) >= PAGES_AHEAD:
                         await emitting.popleft()
             except ApiError as error:
@@ -245,6 +248,12 @@ class _SequenceReader:
                 # The next sync continues after the pages that were read.
                 await asyncio.gather(*emitting, return_exceptions=True)
                 raise
+
+    def _note_gap(self) -> None:
+        """Keep the rows of earlier syncs, because records may be missing from the list."""
+        for consumer in self._tree.consumers():
+            if consumer.name in self._scan.lower_bounds:
+                consumer.state.note_gap()
 
     async def _report_total(self, page: Page) -> None:
         if self._reports_total and self._tree.selected and page.total is not None:

@@ -69,9 +69,16 @@ class StreamState:
             full_read_days: an incremental stream is read in full again after so many days; 0: never.
             start_date: the config's start date.
         """
-        if self.is_reading_in_full:
+        if self.full_read and not self.full_read.is_finished:
+            if self.is_full_refresh and self.retry:
+                self._restart_full_read()
+            if _is_narrower(start_date, self.full_read):
+                self.full_read = replace(self.full_read, start_date=start_date, keeps_older_rows=True)
             return
-        first = not any(position.bookmark or position.resume for position in self.positions.values())
+        if not self.is_full_refresh and any(position.resume for position in self.positions.values()):
+            # An interrupted scan is finished first.
+            return
+        first = not any(position.bookmark for position in self.positions.values())
         if not (self.is_full_refresh or first or self.needs_full_read or self._is_due(now, full_read_days)):
             return
         self.needs_full_read = False
@@ -81,10 +88,24 @@ class StreamState:
             max(version, last.version + 1) if last else version,
             now,
             start_date,
-            keeps_older_rows=_is_narrower(start_date, last),
+            keeps_older_rows=bool(last and _keeps_older_rows(start_date, last)),
             skipped_before=bool(last and last.skipped_parents),
+            # Another program or a lost state can have filled the destination with older rows.
+            has_gap=bool(start_date and not last),
         )
         self.positions = {mode: position.restarted() for mode, position in self.positions.items()}
+
+    def _restart_full_read(self) -> None:
+        """Read everything again, with the same version, because incomplete records are on pages before the position.
+
+        An incremental stream needs no restart: its next sync reads them by their cursor.
+        """
+        if self.full_read:
+            # The gap of a first start date stays.
+            has_gap = self.full_read.has_gap and self.full_read.start_date is not None
+            self.full_read = replace(self.full_read, done=frozenset(), has_gap=has_gap, skipped_parents=False)
+        self.restart(self.positions)
+        self.retry = None
 
     def wants_everything(self, mode: str) -> bool:
         """Whether the full read in progress has to read a mode."""
@@ -196,8 +217,11 @@ class StreamState:
         return dump_state(fields, self.cursor)
 
 
-def _is_narrower(start_date: datetime | None, last: FullRead | None) -> bool:
-    """Whether the destination can have rows from before a start date."""
-    if start_date is None:
-        return False
-    return last is None or last.start_date is None or start_date > last.start_date
+def _keeps_older_rows(start_date: datetime | None, last: FullRead) -> bool:
+    """Whether the destination has rows from before a start date, which earlier full reads emitted."""
+    return start_date is not None and (last.keeps_older_rows or _is_narrower(start_date, last))
+
+
+def _is_narrower(start_date: datetime | None, last: FullRead) -> bool:
+    """Whether a full read from a start date leaves out records that another full read emitted."""
+    return start_date is not None and (last.start_date is None or start_date > last.start_date)

@@ -7,6 +7,20 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+# Error bodies of the API. A gateway's answer has none of them.
+NOT_FOUND = {
+    "type": "not_found",
+    "status": 404,
+    "request_id": "req-404",
+    "errors": [{"code": "resource_not_found", "message": "Could not find it"}],
+}
+FORBIDDEN = {
+    "type": "authentication_error",
+    "status": 403,
+    "request_id": "req-403",
+    "errors": [{"code": "missing_required_scope", "message": "no", "metadata": {"scope": "some.scope"}}],
+}
+
 Answer = bytes | Callable[[socket.socket], None]
 
 

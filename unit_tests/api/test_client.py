@@ -14,13 +14,14 @@ from source_incident.api import (
     Client,
     ForbiddenError,
     NotFoundError,
+    RedirectError,
     RequestError,
     TransientError,
 )
-from source_incident.api.client import _server_time
+from source_incident.api.transport import _server_time
 from source_incident.cancellation import CancellationToken
-from unit_tests.api.clients import ERROR, KEY, Make, get_error
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.clients import ERROR, KEY, Make, NoWaitToken, get_error
+from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 # Requests
 
@@ -37,7 +38,7 @@ def test_sends_the_key_the_query_and_the_user_agent(make: Make) -> None:
 
 
 def test_keeps_a_path_in_the_endpoint(make: Make) -> None:
-    with ScriptedServer(answer(), answer(status=404)) as server:
+    with ScriptedServer(answer(), answer(NOT_FOUND, 404)) as server:
         client = make(f"{server.url}/proxy/incident")
         client.get("/v2/things")
         error = get_error(client, NotFoundError)
@@ -104,16 +105,15 @@ def test_a_401_says_what_to_do(make: Make) -> None:
 
 
 def test_a_403_names_the_scope(make: Make) -> None:
-    body = {"errors": [{"code": "missing_required_scope", "metadata": {"scope": "workflows.view"}}]}
-    with ScriptedServer(answer(body, 403)) as server:
+    with ScriptedServer(answer(FORBIDDEN, 403)) as server:
         error = get_error(make(server), ForbiddenError)
     assert isinstance(error, ForbiddenError)
-    assert error.scope == "workflows.view"
-    assert "the scope workflows.view to read /v2/things" in error.message
+    assert error.scope == "some.scope"
+    assert "the scope some.scope to read /v2/things" in error.message
 
 
 def test_a_403_without_a_scope_still_says_what_to_do(make: Make) -> None:
-    with ScriptedServer(answer(content=b"<html>no</html>", status=403)) as server:
+    with ScriptedServer(answer(ERROR, 403)) as server:
         error = get_error(make(server), ForbiddenError)
     assert "a scope that it needs" in error.message
 
@@ -122,7 +122,6 @@ def test_a_403_without_a_scope_still_says_what_to_do(make: Make) -> None:
     ("status", "kind"),
     [
         (400, RequestError),
-        (404, NotFoundError),
         (405, RequestError),
         (410, RequestError),
         (422, RequestError),
@@ -138,10 +137,40 @@ def test_does_not_retry_a_final_status(make: Make, status: int, kind: type[ApiEr
     assert "req-42" in error.message
 
 
+def test_does_not_retry_the_apis_own_404(make: Make) -> None:
+    with ScriptedServer(answer(NOT_FOUND, 404)) as server:
+        error = get_error(make(server), NotFoundError)
+    assert len(server.requests) == 1
+    assert "Could not find it" in error.message
+
+
+@pytest.mark.parametrize("body", [None, ERROR, {"type": "not_found", "request_id": "r"}, {"errors": []}])
+def test_retries_a_404_that_does_not_say_that_the_record_is_missing(make: Make, body: Any) -> None:
+    with ScriptedServer(answer(body, 404), answer({"things": []})) as server:
+        assert make(server, cancellation=NoWaitToken()).get("/v2/things").body == {"things": []}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("content", [b"<html>blocked by the firewall</html>", b"", b"{}", b'{"message": "no route"}'])
+def test_retries_the_403_and_404_of_a_gateway_and_then_fails(make: Make, status: int, content: bytes) -> None:
+    with ScriptedServer(*[answer(content=content, status=status)] * 3) as server:
+        error = get_error(make(server, max_retries=2, cancellation=NoWaitToken()), TransientError)
+    assert len(server.requests) == 3
+    assert "without the API's error body" in error.message
+    assert "scope" not in error.message
+
+
+def test_a_redirect_has_an_error_of_its_own(make: Make) -> None:
+    with ScriptedServer(answer(None, 302, {"Location": "https://evil.example/x"})) as server:
+        error = get_error(make(server), RedirectError)
+    assert "evil.example" in error.message
+    assert len(server.requests) == 1
+
+
 KINDS: dict[int, type[ApiError]] = {
     401: AuthenticationError,
-    403: ForbiddenError,
-    404: NotFoundError,
+    403: TransientError,
+    404: TransientError,
     422: RequestError,
 }
 
@@ -162,7 +191,7 @@ KINDS: dict[int, type[ApiError]] = {
 @pytest.mark.parametrize("status", list(KINDS))
 def test_reads_an_error_body_of_any_shape(make: Make, body: Any, status: int) -> None:
     with ScriptedServer(answer(body, status)) as server:
-        assert get_error(make(server), KINDS[status]).status == status
+        assert get_error(make(server, max_retries=0), KINDS[status]).status == status
 
 
 # Texts without the key

@@ -12,15 +12,17 @@ import pytest
 
 from source_incident.api import Cancelled, Client, TransientError, UnexpectedAnswerError
 from source_incident.api import retry as retry_module
-from source_incident.api.client import _retry_after
 from source_incident.api.rate_limit import MAX_WAIT
-from source_incident.api.retry import RETRIED_STATUSES
+from source_incident.api.responses import _retry_after
 from source_incident.cancellation import CancellationToken
 from unit_tests.api.clients import ERROR, Make, check_error, get_error, waits
 from unit_tests.api.server import ScriptedServer, answer
 
+# Written out, so that a status that the code drops is missed. 429 has tests of its own.
+RETRIED = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 
-@pytest.mark.parametrize("status", sorted(RETRIED_STATUSES - {429}))
+
+@pytest.mark.parametrize("status", RETRIED)
 def test_retries_a_transient_status(make: Make, status: int, caplog: pytest.LogCaptureFixture) -> None:
     with ScriptedServer(answer(ERROR, status), answer({"ok": 1})) as server:
         client = make(server)
@@ -31,7 +33,7 @@ def test_retries_a_transient_status(make: Make, status: int, caplog: pytest.LogC
     assert line.endswith(" s, try 2 of 4, request_id req-42")
 
 
-@pytest.mark.parametrize("status", sorted(RETRIED_STATUSES - {429}))
+@pytest.mark.parametrize("status", RETRIED)
 def test_a_transient_status_that_stays_ends_in_one_error(make: Make, status: int) -> None:
     with ScriptedServer(*[answer(ERROR, status)] * 9) as server:
         error = get_error(make(server), TransientError)
@@ -53,17 +55,17 @@ def test_names_the_reason_when_the_server_is_not_there(make: Make) -> None:
     assert "connection refused" in error.message
 
 
-# A check of the body inside the block
+# A check of the body by the caller
 
 
 def read_things(client: Client) -> Any:
     """Read a list, and reject a body without it."""
     request = client.request("/v2/things")
     while True:
-        with request as response:
-            if "things" not in response.body:
-                raise UnexpectedAnswerError("the answer has no 'things'")
+        response = request.send()
+        if "things" in response.body:
             return response.body["things"]
+        request.retry(UnexpectedAnswerError("the answer has no 'things'"))
 
 
 def test_retries_a_body_that_the_caller_rejects_then_reports_it(make: Make) -> None:
@@ -87,16 +89,6 @@ def test_a_rejected_body_and_a_transient_status_share_the_tries(make: Make) -> N
             read_things(client)
     assert len(server.requests) == 4
     assert len(waits(client)) == 3
-
-
-@pytest.mark.parametrize("kind", [TransientError, ValueError, Cancelled])
-def test_other_errors_of_the_caller_pass_through_without_a_retry(make: Make, kind: type[Exception]) -> None:
-    with ScriptedServer() as server:
-        client = make(server)
-        with pytest.raises(kind, match="mine"), client.request("/v2/things"):
-            raise kind("mine")
-    assert len(server.requests) == 1
-    assert client.retries == 0
 
 
 # Waits

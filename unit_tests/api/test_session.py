@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from source_incident.api import RequestError
+from source_incident.api import RedirectError
 from source_incident.api.session import BearerAuth, Session
 from unit_tests.api.clients import KEY, Make, get_error
 from unit_tests.api.server import ScriptedServer, answer
@@ -52,7 +52,7 @@ def test_a_netrc_file_does_not_replace_the_key(make: Make, tmp_path: Path, monke
 def test_reports_a_redirect_and_does_not_follow_it(make: Make, status: int) -> None:
     with ScriptedServer() as target, ScriptedServer() as server:
         server.add(answer({"moved": True}, status, {"Location": f"{target.url}/v2/things"}))
-        error = get_error(make(server), RequestError)
+        error = get_error(make(server), RedirectError)
     assert target.requests == []
     assert len(server.requests) == 1
     assert "redirects to 127.0.0.1" in error.message
@@ -65,7 +65,7 @@ def test_reports_a_redirect_and_does_not_follow_it(make: Make, status: int) -> N
 )
 def test_a_redirect_to_any_target_is_one_clear_error(make: Make, location: str) -> None:
     with ScriptedServer(answer(status=302, headers={"Location": location})) as server:
-        error = get_error(make(server), RequestError)
+        error = get_error(make(server), RedirectError)
     assert len(server.requests) == 1
     assert "redirects" in error.message
     assert KEY.lower() not in error.message.lower()

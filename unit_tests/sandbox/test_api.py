@@ -233,6 +233,22 @@ def test_timestamp_filters_are_exact_and_ranges_exclude_their_end(client: Client
         assert 0 < len(found) < len(everything)
 
 
+def test_filter_precision_cuts_the_timestamps_in_filters(start: Start) -> None:
+    sandbox, client = start(incidents=3, alerts=3, filter_precision=1000)
+    first, second, third = sandbox.records("alerts")
+    moments = ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.400Z", "2026-01-01T00:00:01Z")
+    for alert, created_at in zip((first, second, third), moments, strict=True):
+        sandbox.put("alerts", [{**alert, "created_at": created_at}])
+
+    def found(operator: str, value: str) -> set[str]:
+        records = client.ok("/v2/alerts", page_size=50, **{f"created_at[{operator}]": value})["alerts"]
+        return {record["id"] for record in records}
+
+    assert found("lte", "2026-01-01T00:00:00.999Z") == {first["id"]}
+    assert found("gte", "2026-01-01T00:00:00.999Z") == {first["id"], second["id"], third["id"]}
+    assert found("date_range", "2026-01-01T00:00:00.999Z~2026-01-01T00:00:01.999Z") == {first["id"], second["id"]}
+
+
 def test_combines_two_filters_with_and(client: Client) -> None:
     everything = client.all("/v2/alerts", "alerts", page_size=50)
     since = sorted(a["created_at"] for a in everything)[400]
@@ -299,6 +315,27 @@ def test_has_notes_selects_alerts_with_notes(client: Client) -> None:
         assert notes
         assert {note["alert_id"] for note in notes} == {alert["id"]}
     assert client.ok("/v1/alert_notes", alert_id=rest[0]["id"])["alert_notes"] == []
+
+
+def test_has_notes_follows_added_and_deleted_notes(start: Start) -> None:
+    sandbox, client = start(incidents=3, alerts=100)
+    noted = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "true"})[0]["id"]
+    other = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "false"})[0]["id"]
+    notes = client.ok("/v1/alert_notes", alert_id=noted)["alert_notes"]
+    sandbox.put("alert_notes", [{**notes[0], "id": "01ZZNEWNOTE", "alert_id": other}])
+    sandbox.delete("alert_notes", [note["id"] for note in notes], {"alert_id": noted})
+    ids = {alert["id"] for alert in client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "true"})}
+    assert other in ids
+    assert noted not in ids
+
+
+def test_the_time_of_the_last_complete_workloads_can_be_set(start: Start) -> None:
+    sandbox, client = start(incidents=3)
+    incident = sandbox.records("incidents")[0]["id"]
+    path = "/v2/incident_participant_workloads"
+    assert client.ok(path, incident_id=incident)["metadata"]["data_synced_at"] < "2026-03-02"
+    sandbox.config(data_synced_at="2026-03-04T05:06:07Z")
+    assert client.ok(path, incident_id=incident)["metadata"] == {"data_synced_at": "2026-03-04T05:06:07Z"}
 
 
 def test_from_adds_past_pauses(client: Client) -> None:

@@ -142,6 +142,26 @@ def test_shape_changes_the_json(get_with: Any) -> None:
     assert get_with("shape:as=null_records").json()["alerts"] is None
     assert get_with("shape:as=string_record").json()["alerts"][1] == "a record"
     assert "id" not in get_with("shape:as=no_id").json()["alerts"][0]
+    assert get_with("shape:as=message").json() == {"message": "Something went wrong"}
+
+
+@pytest.mark.parametrize(("variant", "records"), [("no_records", 0), ("half", 1)])
+def test_shape_ends_a_list_early_and_keeps_its_total(get_with: Any, variant: str, records: int) -> None:
+    path = "/v2/incidents?page_size=2"
+    meta = get_with("date:offset=0", path).json()["pagination_meta"]
+    body = get_with(f"shape:as={variant}", path).json()
+    assert len(body["incidents"]) == records
+    assert body["pagination_meta"] == {"page_size": 2, "total_record_count": meta["total_record_count"]}
+    assert meta["total_record_count"] > 2
+
+
+def test_shape_changes_a_list_in_an_object_of_lists(faulty: Sandbox, get_with: Any) -> None:
+    path = f"/v2/incident_participants?incident_id={faulty.records('incidents')[0]['id']}"
+    missing = get_with("shape:as=missing_list,list=active", path).json()["incident_participants"]
+    assert missing.keys() == {"passive"}
+    null = get_with("shape:as=null_list,list=passive", path).json()["incident_participants"]
+    assert null["passive"] is None
+    assert isinstance(null["active"], list)
 
 
 def test_content_type_encoding_and_gzip_change_the_body(get_with: Any) -> None:
@@ -213,6 +233,7 @@ def test_selectors_choose_the_requests(start: Start) -> None:
     paths = ["/v1/severities"] * 6
     assert statuses("500:nth=2", paths) == [200, 500, 200, 200, 200, 200]
     assert statuses("500:nth=2-4", paths) == [200, 500, 500, 500, 200, 200]
+    assert statuses("500:nth=3-", paths) == [200, 200, 500, 500, 500, 500]
     assert statuses("500:every=3", paths) == [500, 200, 200, 500, 200, 200]
     assert statuses("500:times=2", paths) == [500, 500, 200, 200, 200, 200]
     two = ["/v1/severities", "/v2/users"]

@@ -3,7 +3,7 @@
 import copy
 import json
 
-from airbyte_cdk.models import AirbyteCatalog
+from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +61,16 @@ def test_discovery_has_the_properties_that_singers_tools_read() -> None:
         "table-key-properties": ["id"],
         "forced-replication-method": "FULL_TABLE",
     }
+
+
+def test_only_a_stream_with_a_cursor_column_has_a_replication_key() -> None:
+    by_parent = AirbyteStream(
+        name="incident_attachments",
+        json_schema={"type": "object", "properties": {"id": {"type": "string"}}},
+        supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
+        source_defined_primary_key=[["id"]],
+    )
+    entries = singer_catalog(AirbyteCatalog(streams=[*DISCOVERED.streams, by_parent]))["streams"]
+    assert [entry.get("replication_key") for entry in entries] == ["updated_at", None, None]
+    assert ["replication_key" in entry for entry in entries] == [True, False, False]
+    assert [entry["replication_method"] for entry in entries] == ["INCREMENTAL", "FULL_TABLE", "INCREMENTAL"]

@@ -1,6 +1,5 @@
-"""SCHEMA, RECORD and STATE lines, metrics, and warnings for unknown fields."""
+"""SCHEMA, RECORD and STATE lines, and metrics."""
 
-import copy
 import json
 import logging
 from collections.abc import Iterable
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import (
-    AirbyteCatalog,
     AirbyteLogMessage,
     AirbyteMessage,
     AirbyteRecordMessage,
@@ -26,7 +24,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_incident.batches import RecordBatch
-from source_incident.singer.catalog import singer_catalog
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
 from source_incident.singer.state import SavedState
@@ -71,7 +68,7 @@ def lines(
     saved: SavedState | None = None,
 ) -> list[dict[str, Any]]:
     selection = selection or read_catalog(singer_document(), DISCOVERED)
-    adapter = SingerMessages(selection.catalog, selection.schemas, saved or SavedState({}), REPLICATION_KEYS)
+    adapter = SingerMessages(selection.catalog, saved or SavedState({}), REPLICATION_KEYS)
     parsed = []
     for text in adapter.lines(messages):
         assert text.endswith(b"\n")
@@ -227,81 +224,3 @@ def test_metrics_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         ("timer", "severities", "succeeded"),
         ("timer", "incidents", "failed"),
     ]
-
-
-# Fields that are unknown or not selected
-
-
-def test_an_unknown_field_is_dropped_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
-    data = {"id": "1", "new": 1, "lead": {"name": "a", "newer": 2}, "notes": [{"newest": 3}, {"newest": 4}]}
-    with caplog.at_level(logging.WARNING, "airbyte"):
-        emitted = lines([record("incidents", copy.deepcopy(data)), record("incidents", copy.deepcopy(data))])
-    assert [line["record"] for line in emitted if line["type"] == "RECORD"] == [
-        {"id": "1", "lead": {"name": "a"}, "notes": [{}, {}]}
-    ] * 2
-    assert sorted(entry.getMessage() for entry in caplog.records) == [
-        f"incidents.{field} is not in the catalog's schema and is dropped. Run discover again to include it"
-        for field in ("lead.newer", "new", "notes.newest")
-    ]
-
-
-def test_an_unselected_column_is_dropped_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    document = singer_document()
-    set_metadata(document, ["properties", "name"], selected=False)
-    set_metadata(document, ["properties", "lead", "properties", "email"], selected=False)
-    set_metadata(document, ["properties", "notes", "items", "properties", "by"], selected=False)
-    data = {"id": "1", "name": "n", "lead": {"name": "a", "email": "b"}, "notes": [{"text": "t", "by": "x"}]}
-    with caplog.at_level(logging.WARNING, "airbyte"):
-        emitted = lines([record("incidents", data)], read_catalog(document, DISCOVERED))
-    assert emitted[-1]["record"] == {"id": "1", "lead": {"name": "a"}, "notes": [{"text": "t"}]}
-    assert not caplog.records
-
-
-def test_an_object_without_selected_columns_is_emitted_empty() -> None:
-    document = singer_document()
-    for column in ("name", "email", "team"):
-        set_metadata(document, ["properties", "lead", "properties", column], selected=False)
-    data = {"id": "1", "lead": {"name": "a", "email": "b"}}
-    emitted = lines([record("incidents", data)], read_catalog(document, DISCOVERED))
-    assert emitted[-1]["record"] == {"id": "1", "lead": {}}
-
-
-@given(st.data())
-def test_a_record_has_the_fields_of_its_schema_and_no_other(data: st.DataObject) -> None:
-    """For any columns that are not selected, at any depth."""
-    document = copy.deepcopy(singer_catalog(AirbyteCatalog(streams=[incidents()])))
-    paths = [
-        ["properties", "name"],
-        ["properties", "lead"],
-        ["properties", "lead", "properties", "name"],
-        ["properties", "lead", "properties", "email"],
-        ["properties", "lead", "properties", "team"],
-        ["properties", "lead", "properties", "team", "properties", "id"],
-        ["properties", "lead", "properties", "team", "properties", "name"],
-        ["properties", "notes", "items", "properties", "text"],
-        ["properties", "notes", "items", "properties", "by"],
-    ]
-    unselected = data.draw(st.lists(st.sampled_from(paths), unique_by=tuple))
-    for path in unselected:
-        set_metadata(document, path, selected=False)
-    full_record = {
-        "id": "1",
-        "name": "n",
-        "lead": {"name": "a", "email": "b", "team": {"id": "t", "name": "u"}},
-        "notes": [{"text": "t", "by": "x"}],
-    }
-    emitted = lines([record("incidents", full_record)], read_catalog(document, DISCOVERED))
-    for path in paths:
-        value, schema, in_schema = emitted[1]["record"], emitted[0]["schema"], True
-        for step in path:
-            in_schema = in_schema and step in schema
-            schema = schema.get(step, {})
-            if step == "items":
-                value = value[0] if value else {}
-            elif step != "properties":
-                value = value.get(step, {}) if isinstance(value, dict) else {}
-        assert in_schema == (not any(path[: len(prefix)] == prefix for prefix in unselected))
-        assert bool(value) == in_schema or path in (
-            ["properties", "lead"],
-            ["properties", "lead", "properties", "team"],
-        )

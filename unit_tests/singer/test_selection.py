@@ -212,12 +212,50 @@ def test_without_metadata_all_columns_are_selected() -> None:
     assert columns(selection) == SCHEMA["properties"]
 
 
-def test_an_unselected_column_is_removed_from_the_catalog_and_stays_in_schemas() -> None:
+def test_an_unselected_column_is_removed_from_the_catalog_without_a_warning() -> None:
     document = singer_document()
     set_metadata(document, ["properties", "name"], selected=False)
     selection = select(document)
     assert columns(selection).keys() == SCHEMA["properties"].keys() - {"name"}
-    assert selection.schemas["incidents"] == SCHEMA
+    assert not selection.warnings
+
+
+def test_warns_once_per_stream_of_columns_that_a_kept_catalog_lacks() -> None:
+    document = singer_document()
+    properties = document["streams"][0]["schema"]["properties"]
+    del properties["name"], properties["lead"]["properties"]["team"], properties["notes"]["items"]["properties"]["by"]
+    document["streams"][0]["metadata"] = [
+        item for item in document["streams"][0]["metadata"] if item["breadcrumb"] != ["properties", "name"]
+    ]
+    set_metadata(document, ["properties", "updated_at"], selected=False)
+    assert select(document).warnings == [
+        "catalog: incidents: the schema lacks name, lead.team, notes.by, which are not emitted. "
+        "Run discover again to include them"
+    ]
+
+
+def test_a_warning_names_the_first_of_many_missing_columns() -> None:
+    discovered = copy.deepcopy(DISCOVERED)
+    discovered.streams[1].json_schema["properties"] |= {f"column_{number}": {} for number in range(13)}
+    (warning,) = read_catalog(singer_document(), discovered).warnings
+    assert "column_0, " in warning
+    assert ", column_9 and 3 more, which" in warning
+
+
+def test_does_not_warn_of_columns_of_an_object_that_lists_none() -> None:
+    document = singer_document()
+    document["streams"][0]["schema"]["properties"]["lead"] = {"type": ["null", "object"]}
+    assert not select(document).warnings
+
+
+def test_an_object_with_an_empty_list_of_columns_is_not_an_object_without_selected_ones() -> None:
+    document = singer_document()
+    properties = document["streams"][0]["schema"]["properties"]
+    properties["lead"]["properties"] = {}
+    assert "properties" not in columns(select(document))["lead"]
+    properties["lead"]["properties"] = {"name": {"type": "string"}}
+    set_metadata(document, ["properties", "lead", "properties", "name"], selected=False)
+    assert columns(select(document))["lead"]["properties"] == {}
 
 
 def test_a_key_column_is_always_selected() -> None:

@@ -4,12 +4,11 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 import requests
 
-from source_incident.api import Response
+from source_incident.api import Response, UnexpectedAnswerError
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record
@@ -23,11 +22,11 @@ class FakeRequest:
     def __init__(self, response: Response) -> None:
         self._response = response
 
-    def __enter__(self) -> Response:
+    def send(self) -> Response:
         return self._response
 
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        return None
+    def retry(self, error: UnexpectedAnswerError) -> None:
+        raise error
 
 
 class FakeClient:

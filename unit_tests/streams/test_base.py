@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from source_incident.api import Client, NotFoundError, UnexpectedAnswerError
 from source_incident.config import Config
+from source_incident.streams import STREAMS
 from source_incident.streams.alerts import AlertNotes, Alerts, AlertSources
 from source_incident.streams.incidents import (
     Actions,
@@ -19,6 +20,7 @@ from source_incident.streams.incidents import (
     IncidentParticipants,
     IncidentParticipantWorkloads,
     Incidents,
+    IncidentStatuses,
     IncidentTypes,
     IncidentUpdates,
     PostmortemDocumentContents,
@@ -30,7 +32,8 @@ from source_incident.streams.on_call import (
     ScheduleEntries,
 )
 from source_incident.streams.organisation import IpAllowlists, PolicyFindings, Secrets, Users
-from unit_tests.api.server import ScriptedServer, answer
+from source_incident.streams.status_pages import StatusPageStructures
+from unit_tests.api.server import NOT_FOUND, ScriptedServer, answer
 from unit_tests.singer.strategies import json_values
 from unit_tests.streams.fakes import CONFIG, FakeClient, http_response, make, params, parse, read_page
 from unit_tests.streams.test_schemas import every_stream
@@ -69,19 +72,19 @@ def test_requests_a_list_that_would_start_now_from_the_earliest_moment_for_any_s
         assert params(OnCallNotificationPauses, **config)["from"] == "2020-01-01T00:00:00.000Z"
 
 
-def test_a_window_has_the_configured_days_and_stays_the_same_from_page_to_page() -> None:
+def test_a_window_starts_at_midnight_before_the_configured_days_and_stays_the_same_from_page_to_page() -> None:
     config = Config.parse(
         {"api_key": CONFIG.api_key, "schedule_entries_past_days": 2, "schedule_entries_future_days": 3}
     )
-    client = FakeClient(lambda *_: {"schedule_entries": {}})
+    client = FakeClient(lambda *_: {"schedule_entries": {"final": [], "overrides": [], "scheduled": []}})
     stream = make(ScheduleEntries, client, config)
     stream.read_page({"schedule_id": "01S"}, None)
     stream.read_page({"schedule_id": "01S"}, "2026-01-01T00:00:00Z")
     (_, first), (_, second) = client.requests
     assert first["schedule_id"] == "01S"
     start, end = (datetime.fromisoformat(first[f"entry_window_{side}"]) for side in ("start", "end"))
-    assert end - start == timedelta(days=5)
-    assert abs(datetime.now(UTC) - timedelta(days=2) - start) < timedelta(minutes=1)
+    assert end - start == ScheduleEntries.margin + timedelta(days=2 + 1 + 3)
+    assert start.time() == end.time() == time(0)
     assert second == {**first, "entry_window_start": "2026-01-01T00:00:00Z"}
 
 
@@ -127,8 +130,8 @@ def test_does_not_overwrite_a_parents_id_of_the_api() -> None:
 
 
 def test_a_body_can_be_the_record() -> None:
-    assert parse(PostmortemDocumentContents, {"content": "# What"}, {"postmortem_document_id": "01P"}) == [
-        {"content": "# What", "postmortem_document_id": "01P"}
+    assert parse(PostmortemDocumentContents, {"markdown": "# What"}, {"postmortem_document_id": "01P"}) == [
+        {"markdown": "# What", "postmortem_document_id": "01P"}
     ]
 
 
@@ -144,9 +147,54 @@ def test_joins_an_object_of_lists_and_adds_the_name_of_the_list() -> None:
     ]
 
 
-@pytest.mark.parametrize("lists", [{}, {"active": None}, {"active": [], "passive": None}])
-def test_missing_lists_are_empty(lists: dict[str, Any]) -> None:
-    assert parse(IncidentParticipants, {"incident_participants": lists}, {"incident_id": "01I"}) == []
+@pytest.mark.parametrize(
+    "lists", [{}, {"active": None}, {"active": []}, {"passive": []}, {"active": [], "passive": None}]
+)
+def test_rejects_a_missing_or_null_list_of_an_object_of_lists(lists: dict[str, Any]) -> None:
+    with pytest.raises(UnexpectedAnswerError, match=r"'(active|passive)' in the answer is not a list"):
+        parse(IncidentParticipants, {"incident_participants": lists}, {"incident_id": "01I"})
+
+
+def test_empty_lists_of_an_object_of_lists_have_no_records() -> None:
+    body = {"incident_participants": {"active": [], "passive": []}}
+    assert parse(IncidentParticipants, body, {"incident_id": "01I"}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        (PostmortemDocumentContents, {}, "markdown"),
+        (PostmortemDocumentContents, {"message": "upstream timed out"}, "markdown"),
+        (PostmortemDocumentContents, {"markdown": None}, "markdown"),
+        (StatusPageStructures, {}, "current_structure"),
+        (StatusPageStructures, {"message": "ok"}, "current_structure"),
+    ],
+)
+def test_rejects_a_body_without_the_required_fields_of_its_record(kind: Any, body: Any, field: str) -> None:
+    with pytest.raises(UnexpectedAnswerError, match=f"has no '{field}'"):
+        read_page(kind, body, {kind.parent_key: "01P"})
+
+
+def test_every_stream_whose_body_is_the_record_requires_the_fields_of_the_contract() -> None:
+    # The contract requires no field of a paging provider.
+    assert {kind.__name__: kind.required_fields for kind in STREAMS if kind.records_key is None} == {
+        "PostmortemDocumentContents": ("markdown",),
+        "StatusPageStructures": ("current_structure",),
+        "UserPagingProviders": (),
+    }
+
+
+def test_warns_once_of_a_status_category_that_the_incidents_filter_does_not_have(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    statuses = [{"id": str(number), "category": category} for number, category in enumerate(["live", "parked"] * 2)]
+    client = FakeClient(lambda *_: {"incident_statuses": statuses})
+    stream = make(IncidentStatuses, client)
+    for _ in range(2):
+        stream.read_page({}, None)
+    (message,) = caplog.messages
+    assert "'parked'" in message
+    assert "Records with it may be missing" in message
 
 
 def test_copies_fields_of_the_body_into_each_record() -> None:
@@ -214,15 +262,15 @@ def test_no_stream_emits_a_credential(stream: Any, data: st.DataObject) -> None:
 # Key fields that a record can lack
 
 SHIFT = {
-    "start_at": "2026-01-01T00:00:00Z",
-    "end_at": "2026-01-02T00:00:00Z",
+    "start_at": "2099-01-01T00:00:00Z",
+    "end_at": "2099-01-02T00:00:00Z",
     "rotation_id": "ROT",
     "user": {"id": "U"},
 }
 
 
 def fingerprints(entries: list[dict[str, Any]]) -> list[str]:
-    body = {"schedule_entries": {"final": entries}}
+    body = {"schedule_entries": {"final": entries, "overrides": [], "scheduled": []}}
     return [record["fingerprint"] for record in parse(ScheduleEntries, body, {"schedule_id": "S"})]
 
 
@@ -235,7 +283,7 @@ def test_an_entry_without_a_fingerprint_gets_the_same_one_at_every_read(absent: 
     entries = [
         {**SHIFT, **absent},
         {**SHIFT, **absent, "user": {"id": "V"}},
-        {**SHIFT, **absent, "start_at": "2026-01-02T00:00:00Z"},
+        {**SHIFT, **absent, "start_at": "2099-01-02T00:00:00Z"},
         {**SHIFT, **absent, "entry_id": "E"},
         {**SHIFT, **absent, "user": None},
     ]
@@ -265,9 +313,14 @@ def test_takes_the_cursor_of_the_next_page_from_the_answer(meta: Any, after: str
     assert make(IncidentUpdates).next_page_token(http_response(body)) == ({"after": after} if after else None)
 
 
-def test_a_list_without_pages_has_one_page() -> None:
-    body = {"severities": [], "pagination_meta": {"after": "01H"}}
-    assert read_page(Severities, body).after is None
+@pytest.mark.parametrize("meta", [None, {}, {"after": None}, {"total_record_count": 1}])
+def test_a_list_without_pages_has_one_page(meta: Any) -> None:
+    assert read_page(Severities, {"severities": [], "pagination_meta": meta}).after is None
+
+
+def test_rejects_a_cursor_of_a_list_that_is_documented_without_pages() -> None:
+    with pytest.raises(UnexpectedAnswerError, match="documented without pages"):
+        read_page(Severities, {"severities": [], "pagination_meta": {"after": "01H"}})
 
 
 def test_a_page_has_the_moment_of_its_request() -> None:
@@ -365,7 +418,7 @@ def test_retries_a_page_of_another_shape() -> None:
 
 
 def test_does_not_retry_a_404() -> None:
-    with ScriptedServer(answer({}, 404)) as server:
+    with ScriptedServer(answer(NOT_FOUND, 404)) as server:
         client = Client(endpoint=server.url, api_key=CONFIG.api_key, user_agent="t")
         with pytest.raises(NotFoundError):
             make(Users, client).read_page({}, None)

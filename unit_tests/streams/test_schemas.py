@@ -129,9 +129,31 @@ def test_the_known_credentials_are_declared() -> None:
     assert {"secret_token", "alert_events_url"} <= set(BY_NAME["alert_sources"].credentials)
 
 
+@every_stream
+def test_every_column_but_the_keys_can_be_null(stream: Declaration) -> None:
+    """One null would stop a target that validates, at every sync."""
+    key: Any = stream.primary_key
+    for path, found in subschemas(schema_of(stream)):
+        *parents, name = path.split(".")
+        if path and not path.endswith("[]") and (parents or name not in key) and not _is_nested_key(stream, path):
+            assert "null" in types(found), path
+
+
+def _is_nested_key(stream: Declaration, path: str) -> bool:
+    """Whether a path is that of a key inside a column that has another stream's records."""
+    column, _, name = path.partition("[].")
+    return column in stream.nested and name in BY_NAME[stream.nested[column]].primary_key
+
+
+@every_stream
+def test_only_records_have_a_column_for_undeclared_fields(stream: Declaration) -> None:
+    found = [path for path, _ in subschemas(schema_of(stream)) if path.split(".")[-1] == "_undeclared"]
+    assert found == ["_undeclared"]
+
+
 @pytest.mark.parametrize("stream", [stream for stream in STREAMS if issubclass(stream, CursorStream)])
-def test_a_cursor_is_a_column_that_is_never_null(stream: type[CursorStream]) -> None:
-    assert types(schema_of(stream)["properties"][str(stream.cursor_field)]) == {"string"}
+def test_a_cursor_is_a_column(stream: type[CursorStream]) -> None:
+    assert types(schema_of(stream)["properties"][str(stream.cursor_field)]) == {"null", "string"}
 
 
 def differences(old: Schema, new: Schema, path: str = "") -> Iterator[tuple[str, str]]:

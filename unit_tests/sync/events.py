@@ -25,8 +25,9 @@ def make_streams(client: Client, config: Config) -> dict[str, IncidentStream]:
 
 
 def select(stream: IncidentStream, *, incremental: bool = False, optional: bool = False) -> SelectedStream:
-    state = StreamState(stream.name, str(stream.bookmark_key), ("",), None) if incremental else None
-    return SelectedStream(stream, frozenset(), optional, state)
+    """A selected stream before its first sync."""
+    state = StreamState(stream.name, stream.bookmark_key if incremental else None, ("",), None)
+    return SelectedStream(stream, state, optional=optional)
 
 
 def check_order(events: Iterable[Event]) -> None:

@@ -84,12 +84,12 @@ def failure(stream: SelectedStream) -> Callable[[Emitter], Steps]:
 
 def test_started_comes_before_the_records_of_two_concurrent_pages() -> None:
     stream = alerts()
-    events = emitted(page(stream, 1), page(stream, 2), lambda emitter: emitter.finish([stream]))
+    events = emitted(page(stream, 1), page(stream, 2), lambda emitter: emitter.finish(stream))
     assert events == [
         Started("alerts"),
         Records("alerts", [{"id": "1"}]),
         Records("alerts", [{"id": "2"}]),
-        Finished("alerts"),
+        Finished("alerts", {"__ab_full_refresh_sync_complete": True}),
     ]
 
 
@@ -106,7 +106,7 @@ def test_no_event_follows_a_failure_where_started_waits_while_the_stream_fails()
         failure(stream),
         lambda emitter: emitter.start(stream),
         lambda emitter: emitter.expect("alerts", 5),
-        lambda emitter: emitter.finish([stream]),
+        lambda emitter: emitter.finish(stream),
         failure(stream),
     )
     assert [type(event) for event in events] == [Started, Failed]
@@ -121,7 +121,7 @@ def test_no_event_follows_an_outcome_that_was_emitted() -> None:
         await emitter.start(stream)
         await emitter.expect("alerts", 5)
         await emitter.records(stream, [{"id": "1"}])
-        await emitter.finish([stream])
+        await emitter.finish(stream)
         assert emitter.queue.empty()
         return found
 
@@ -175,7 +175,7 @@ def test_any_concurrent_events_come_in_a_safe_order(
             case "fail":
                 await emitter.fail([stream], ForbiddenError("no scope"))
             case _:
-                await emitter.finish([stream])
+                await emitter.finish(stream)
 
     async def run() -> list[Event]:
         emitter = Emitter()
@@ -190,7 +190,8 @@ def test_any_concurrent_events_come_in_a_safe_order(
 
         caller = asyncio.create_task(take())
         await asyncio.gather(*(act(emitter, action, streams[other], delay) for action, other, delay in actions))
-        await emitter.finish(streams.values())
+        for stream in streams.values():
+            await emitter.finish(stream)
         await emitter.flush_failures()
         await settle()
         while not emitter.queue.empty():
@@ -267,5 +268,4 @@ def test_a_checkpoint_does_not_move_the_position_of_a_stream_that_it_does_not_co
     failures = [failure(stream)] if reason == "the stream has failed" else []
     events = emitted(*failures, lambda emitter: emitter.checkpoint([stream], scan, (), began_at, {}))
     assert not [event for event in events if isinstance(event, Checkpoint)]
-    assert stream.state is not None
     assert stream.state.positions == {"": StreamPosition()}

@@ -24,7 +24,7 @@ def fields_with_a_forbidden_one(path: str) -> bytes:
     if path.startswith("/v2/custom_fields"):
         return answer({"custom_fields": [{"id": f"f{number}"} for number in range(20)]})
     if "custom_field_id=f7" in path:
-        return answer({}, 403)
+        return answer({}, 422)
     return answer({"custom_field_options": [{"id": path[-12:]}], "pagination_meta": {}})
 
 
@@ -36,7 +36,7 @@ def test_no_record_follows_the_failure_of_a_stream_that_many_tasks_read() -> Non
             events.append(event)
     check_order(events)
     assert next(event for event in events if isinstance(event, Failed)).stream == "custom_field_options"
-    assert Finished("custom_fields") in events
+    assert [event.stream for event in events if isinstance(event, Finished)] == ["custom_fields"]
     assert sum(len(event.records) for event in events if isinstance(event, Records)) >= 20
 
 
@@ -78,7 +78,7 @@ def test_the_end_of_a_sync_cancels_its_requests_and_not_the_run() -> None:
     with ScriptedServer(default=lambda _: answer({"severities": [{"id": "1"}]})) as server:
         sync = new_sync(server, "severities", cancellation=token)
         events = list(sync.run())
-    assert events == [Started("severities"), Records("severities", [{"id": "1"}]), Finished("severities")]
+    assert [type(event) for event in events] == [Started, Records, Finished]
     assert sync._client.cancellation.is_cancelled
     assert not token.is_cancelled
     token.cancel()  # The loop of the sync is closed. Its callback was removed.

@@ -1,6 +1,7 @@
 """The state of a stream: a dumped state loads as it was, and a bookmark never moves back."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_incident.errors import InputError
-from source_incident.protocol import FULL_REFRESH_MARKERS
-from source_incident.sync.state import Partition, ResumePoint, StreamPosition, StreamState
+from source_incident.sync.state import FullRead, Partition, ResumePoint, Retry, StreamPosition, StreamState
 from source_incident.timestamps import EARLIEST
 from unit_tests.singer.strategies import json_values
 
@@ -27,6 +27,20 @@ parts = st.tuples(st.builds(Partition, pages)) | st.lists(
 ).map(tuple)
 resumes = st.builds(ResumePoint, parts, st.none() | st.text(max_size=9), moments)
 positions = st.builds(StreamPosition, st.none() | moments, st.none() | resumes)
+
+
+full_reads = st.builds(
+    FullRead,
+    st.integers(1, 2**53),
+    moments,
+    st.none() | moments,
+    st.none() | st.frozensets(st.sampled_from(MODES)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+retries = st.builds(Retry, st.none() | moments, st.none() | st.frozensets(st.text(min_size=1, max_size=9), max_size=50))
 
 
 def load(state: Any = None, modes: tuple[str, ...] = ("",), cursor: str = "updated_at") -> StreamState:
@@ -76,6 +90,86 @@ def test_modes_that_the_config_does_not_have_keep_their_positions(
         current = reload(current, tuple(sorted(modes)))
         assert current.positions == {mode: by_mode.get(mode, StreamPosition()) for mode in modes}
     assert reload(current, tuple(by_mode)).positions == by_mode
+
+
+@given(
+    st.dictionaries(st.sampled_from(MODES), positions, min_size=1) | positions.map(lambda position: {"": position}),
+    st.none() | full_reads,
+    st.none() | retries,
+    st.frozensets(st.sampled_from(["attachments", "updates", "actions"])),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_state_loads_as_it_was_dumped(
+    by_mode: dict[str, StreamPosition],
+    full_read: FullRead | None,
+    retry: Retry | None,
+    columns: frozenset[str],
+    needs_full_read: bool,
+    incremental: bool,
+) -> None:
+    reads_in_full = full_read is not None and full_read.done is not None
+
+    def possible(position: StreamPosition) -> StreamPosition:
+        """A position that the engine can have: a full refresh has no bookmark, its scans are full."""
+        bookmark = position.bookmark if incremental else None
+        if position.resume is None or (not incremental and not reads_in_full):
+            return StreamPosition(bookmark)
+        is_full = reads_in_full and (not incremental or position.resume.is_full)
+        return StreamPosition(bookmark, replace(position.resume, is_full=is_full or not incremental))
+
+    cursor = "updated_at" if incremental else None
+    before = StreamState("incidents", cursor, tuple(by_mode), None)
+    before.positions.update({mode: possible(position) for mode, position in by_mode.items()})
+    before.full_read, before.new_retry = full_read, retry
+    before.forbidden_columns, before.needs_full_read = columns, needs_full_read
+    dumped = json.loads(json.dumps(before.dump()))
+    if not dumped.keys() & {"updated_at", "modes", "resume", "full_read", "retry", "needs_full_read"}:
+        return  # a sync that read nothing
+    after = StreamState("incidents", cursor, tuple(by_mode), dumped)
+    assert after.positions == before.positions
+    assert after.full_read == full_read
+    assert after.retry == retry
+    assert after.forbidden_columns == columns
+    assert after.needs_full_read == needs_full_read
+    assert after.dump() == dumped
+
+
+@pytest.mark.parametrize(
+    ("modes", "recorded"),
+    [
+        # Written by earlier versions, before full reads were kept.
+        (("",), {"updated_at": "2026-01-01T00:00:00.000Z"}),
+        (("",), {"updated_at": "2026-01-01T00:00:00.000Z", "resume": RESUME}),
+        (("",), {"resume": {"after": "01H", "since": None, "began": "2026-01-02T00:00:00.000Z"}}),
+        (
+            ("",),
+            {
+                "resume": {
+                    "parts": [
+                        {"after": "01H", "from": "2025-06-01T00:00:00.000Z"},
+                        {"to": "2025-06-01T00:00:00.000Z"},
+                    ],
+                    "since": None,
+                    "began": "2026-01-02T00:00:00.000Z",
+                }
+            },
+        ),
+        (
+            ("standard", "retrospective"),
+            {
+                "updated_at": "2026-01-01T00:00:00.000Z",
+                "modes": {"standard,retrospective": {"updated_at": "2026-01-01T00:00:00.000Z"}},
+                "nested_pages": {"updates": 12, "actions": 3},
+            },
+        ),
+    ],
+)
+def test_a_state_of_an_earlier_version_loads_and_is_written_as_it_was(
+    modes: tuple[str, ...], recorded: dict[str, Any]
+) -> None:
+    assert load(recorded, modes).dump() == recorded
+    assert load(recorded, modes).full_read is None
 
 
 def test_the_state_of_a_sync_that_read_nothing_can_be_loaded() -> None:
@@ -195,7 +289,9 @@ def test_a_moment_before_the_earliest_one_means_everything(text: str) -> None:
     assert position == StreamPosition(EARLIEST, ResumePoint((Partition("01H", None, EARLIEST),), None, EARLIEST))
 
 
-@pytest.mark.parametrize("state", [None, {}, *({marker: True} for marker in sorted(FULL_REFRESH_MARKERS))])
+@pytest.mark.parametrize(
+    "state", [None, {}, {"__ab_no_cursor_state_message": True}, {"__ab_full_refresh_sync_complete": True}]
+)
 @pytest.mark.parametrize("modes", [("",), ("standard",)])
 def test_a_state_without_a_position_is_a_first_sync(state: Any, modes: tuple[str, ...]) -> None:
     assert load(state, modes).positions == {mode: StreamPosition() for mode in modes}

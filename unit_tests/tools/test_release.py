@@ -13,7 +13,7 @@ from tools import release
 from tools.generated import ROOT
 
 DAY = datetime.date(2027, 1, 2)
-FILES = ["setup.py", "metadata.yaml", "Dockerfile", "README.md", "deploying.md", "CHANGELOG.md"]
+FILES = ["setup.py", "metadata.yaml", "Dockerfile", "README.md", "deploying.md", "docs/docker.md", "CHANGELOG.md"]
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_bump_replaces_the_version_in_every_file(checkout: Path) -> None:
     assert f'version="{new}"' in (checkout / "setup.py").read_text()
     assert f"dockerImageTag: {new}\n" in (checkout / "metadata.yaml").read_text()
     assert (checkout / "Dockerfile").read_text().count(f'version="{new}"') == 2
-    assert f"source-incident:{new} AS tap" in (checkout / "examples" / "Dockerfile.sync").read_text()
-    for name in ("README.md", "deploying.md"):
+    assert f"FROM tap-incident:{new}\n" in (checkout / "examples" / "Dockerfile.sync").read_text()
+    for name in ("README.md", "deploying.md", "docs/docker.md"):
         assert f":{new}" in (checkout / name).read_text()
         assert f":{old}" not in (checkout / name).read_text()
     assert (checkout / "CHANGELOG.md").read_text() == (ROOT / "CHANGELOG.md").read_text()
@@ -42,9 +42,9 @@ def test_bump_replaces_the_version_in_every_file(checkout: Path) -> None:
 
 def test_bump_reports_other_uses_of_the_version_and_keeps_them(checkout: Path) -> None:
     readme, old = checkout / "README.md", release.current_version()
-    readme.write_text(f"Since {old}.\nNot 1{old} and not {old}.1, a source-incident:{old}\n")
+    readme.write_text(f"Since {old}.\nNot 1{old} and not {old}.1, a tap-incident:{old}\n")
     assert release.bump(checkout, old, "77.88.99") == [f"README.md:1: Since {old}."]
-    assert readme.read_text().endswith("a source-incident:77.88.99\n")
+    assert readme.read_text().endswith("a tap-incident:77.88.99\n")
 
 
 def test_bump_fails_if_a_required_file_lacks_the_version(checkout: Path) -> None:

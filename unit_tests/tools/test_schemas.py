@@ -64,10 +64,17 @@ def columns(properties: dict[str, Any], **schemas: Any) -> dict[str, Any]:
     return found
 
 
-def test_optional_fields_are_nullable() -> None:
-    found = columns({"name": {"type": "string"}, "size": {"type": "integer", "format": "int64"}})
-    assert found["name"] == {"type": "string"}
+def test_every_field_is_nullable_even_if_required() -> None:
+    owner = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    found = columns({"name": {"type": "string"}, "size": {"type": "integer", "format": "int64"}, "owner": owner})
+    assert found["name"] == {"type": ["null", "string"]}
     assert found["size"] == {"type": ["null", "integer"]}
+    assert found["owner"]["type"] == ["null", "object"]
+    assert found["owner"]["properties"]["name"] == {"type": ["null", "string"]}
+
+
+def test_has_a_column_for_undeclared_fields() -> None:
+    assert columns({})["_undeclared"] == {"type": ["null", "object"], "additionalProperties": True}
 
 
 def test_key_fields_are_not_nullable_even_if_optional() -> None:
@@ -77,7 +84,7 @@ def test_key_fields_are_not_nullable_even_if_optional() -> None:
 def test_includes_the_columns_that_the_connector_adds() -> None:
     found = columns({})
     assert found["parent_id"] == {"type": "string"}
-    assert found["position"] == {"type": "integer"}
+    assert found["position"] == {"type": ["null", "integer"]}
     assert found["first"] == {"type": ["null", "string"]}
     assert found["counted_at"] == {"type": ["null", "string"]}
 
@@ -104,7 +111,7 @@ def test_leaves_out_enumerations_patterns_lengths_and_prose() -> None:
             }
         }
     )
-    assert found["name"] == {"type": "string"}
+    assert found["name"] == {"type": ["null", "string"]}
 
 
 def test_recursive_schema_ends_at_the_first_repetition() -> None:

@@ -1,6 +1,7 @@
 """Read with PyAirbyte, in PyAirbyte's environment. One process serves all tests, because the import takes seconds.
 
-Each line on stdin is a request: {"source": arguments of get_source, "streams": names or "*", "cache": a DuckDB file}.
+Each line on stdin is a request: {"source": arguments of get_source, "streams": names or "*", "cache": a DuckDB file,
+"read": arguments of Source.read}.
 Each line on stdout is an answer: the number of records read.
 """
 
@@ -20,6 +21,6 @@ for line in sys.stdin:
     source.check()
     source.select_streams(request["streams"])
     cache = DuckDBCache(db_path=request["cache"])
-    result = source.read(cache=cache)
+    result = source.read(cache=cache, **request["read"])
     cache.close()  # releases the file
     print(json.dumps(result.processed_records), file=answers, flush=True)

@@ -50,12 +50,12 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
         ) as process,
     ):
 
-        def read_into(cache: Path, streams: list[str] | str, **source: Any) -> int:
+        def read_into(cache: Path, streams: list[str] | str, overwrite: bool = False, **source: Any) -> int:
             assert process.stdin is not None
             assert process.stdout is not None
-            print(
-                json.dumps({"source": source, "streams": streams, "cache": str(cache)}), file=process.stdin, flush=True
-            )
+            options = {"write_strategy": "replace", "force_full_refresh": True} if overwrite else {}
+            request = {"source": source, "streams": streams, "cache": str(cache), "read": options}
+            print(json.dumps(request), file=process.stdin, flush=True)
             answer = process.stdout.readline()
             assert answer, Path(log.name).read_text()[-3000:]
             return int(answer)
@@ -85,3 +85,19 @@ def test_reads_the_account_and_then_the_changes(
     for name, keys in changed.items():
         assert {key for key, load_id in after[name].items() if before[name].get(key) != load_id} == keys
     assert second == sum(map(len, changed.values())) < first
+
+
+def test_a_full_refresh_with_overwrite_removes_deleted_rows(read: Read, catalog: Catalog, tmp_path: Path) -> None:
+    names = ["alerts", "custom_field_options", "severities", "users"]
+    source: dict[str, Any] = {"local_executable": str(ROOT / ".venv" / "bin" / "source-incident")}
+    with Sandbox(process=True, key=KEY, **SMALL) as sandbox:
+        source["config"] = {"api_key": sandbox.key, "endpoint": sandbox.url}
+        warehouse = Warehouse(tmp_path / "cache.duckdb", "main", catalog.keys)
+        read(warehouse.database, names, overwrite=True, **source)
+        warehouse.assert_holds(sandbox, names)
+        for name in names:
+            snapshot = sandbox.snapshot(name)
+            parents = snapshot["parents"][0] if "parents" in snapshot else None
+            assert sandbox.delete(name, [snapshot["records"][0]["id"]], parents) == 1
+        read(warehouse.database, names, overwrite=True, **source)
+        warehouse.assert_holds(sandbox, names)

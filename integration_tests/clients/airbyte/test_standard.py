@@ -40,7 +40,7 @@ class Published(SimpleHTTPRequestHandler):
     """Answers requests for this connector only."""
 
     def translate_path(self, path: str) -> str:
-        is_known = path == "/tap-incident/source-incident/latest/oss.json"
+        is_known = path == "/tap-incident/latest/oss.json"
         return super().translate_path("/published.json" if is_known else path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -84,22 +85,50 @@ class DuckDB:
 
 
 @dataclass
+class Csv:
+    """meltanolabs-target-csv. By default a sync replaces each file, which then has the changes only."""
+
+    empty_is_null = True
+    directory: Path
+
+    def load(self, messages: bytes) -> Any:
+        config = {
+            "output_path": str(self.directory),
+            "overwrite_behavior": "append_records",
+            "add_record_metadata": True,
+        }
+        return _load(".venv-csv/bin/target-csv", messages, _file(self.directory / "config.json", config))
+
+    def tables(self) -> set[str]:
+        return {path.stem for path in self.directory.glob("*.csv")}
+
+    def rows(self, streams: Iterable[str]) -> dict[str, list[Record]]:
+        found = {}
+        for name in streams:
+            with (self.directory / f"{name}.csv").open(newline="") as file:
+                found[name] = [dict(row) for row in csv.DictReader(file)]
+        return found
+
+
+@dataclass
 class Postgres:
     empty_is_null = False
     cluster: Cluster
+    schema: str = SCHEMA
+    hard_delete: bool = False
 
     def load(self, messages: bytes) -> Any:
-        settings = {"DEFAULT_TARGET_SCHEMA": SCHEMA}
+        settings = {"DEFAULT_TARGET_SCHEMA": self.schema, "HARD_DELETE": str(self.hard_delete).lower()}
         for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE"):
             settings[name] = self.cluster.environment[f"PG{name}"]
         environment = {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()}
         return _load(".venv-postgres/bin/target-postgres", messages, "ENV", {**environment, "PGTZ": "UTC"})
 
     def tables(self) -> set[str]:
-        return self.cluster.tables(SCHEMA)
+        return self.cluster.tables(self.schema)
 
     def rows(self, streams: Iterable[str]) -> dict[str, list[Record]]:
-        return self.cluster.rows(SCHEMA, streams)
+        return self.cluster.rows(self.schema, streams)
 
 
 def same_value(loaded: Any, value: Any, schema: Mapping[str, Any]) -> bool:

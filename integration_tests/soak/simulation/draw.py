@@ -90,7 +90,6 @@ class Plan:
         return int(self.settings["num_workers"])
 
 
-
 def draw_plan(random: Random) -> Plan:
     names = list(declarations())
     selected: set[str] = set()

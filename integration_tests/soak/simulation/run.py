@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -43,7 +43,6 @@ from integration_tests.soak.simulation.destinations import AirbyteDestination, K
 from integration_tests.soak.simulation.draw import (
     AIRBYTE,
     SINGER,
-    Plan,
     draw_habits,
     draw_knobs,
     draw_plan,
@@ -188,7 +187,9 @@ class Simulation:
 
     def _sync_until_quiet(self) -> None:
         """Sync without faults until nothing changes any more."""
-        settled_at = max((row.visible_at for rows in self.account.rows.values() for row in rows.values()), default=START)
+        settled_at = max(
+            (row.visible_at for rows in self.account.rows.values() for row in rows.values()), default=START
+        )
         before: Any = None
         expectation = Expectation(self.account, self.plan)
         for number in range(MAX_QUIET_SYNCS):

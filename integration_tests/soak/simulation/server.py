@@ -164,9 +164,7 @@ class Server:
         except ValueError:
             return _error(422, "validation_error")
 
-    def _page(
-        self, declaration: Declaration, all_rows: list[Row], params: Mapping[str, Any], request: str
-    ) -> Answer:
+    def _page(self, declaration: Declaration, all_rows: list[Row], params: Mapping[str, Any], request: str) -> Answer:
         """One page of a list.
 
         Raises:
@@ -210,7 +208,15 @@ class Server:
         """What identifies a list that is read from its first page, and without a filter; empty: it is not."""
         if declaration.parent or not self._account.habits.reports_total:
             return ""
-        allowed = {"page_size", "after", "from", "include_inactive", "status_category[one_of]", "mode[one_of]", "incident_mode"}
+        allowed = {
+            "page_size",
+            "after",
+            "from",
+            "include_inactive",
+            "status_category[one_of]",
+            "mode[one_of]",
+            "incident_mode",
+        }
         if params.keys() - allowed:
             return ""
         key = request_key(request)
@@ -275,7 +281,7 @@ class Server:
                 yield self._time_condition(declaration, match[1], match[2], value)
             elif name == "entry_window_start":
                 end = params["entry_window_end"]
-                yield lambda row, data, value=value: value <= data["start_at"] <= end  # type: ignore[misc]
+                yield lambda row, data, value=value, end=end: value <= data["start_at"] <= end  # type: ignore[misc]
 
     def _time_condition(
         self, declaration: Declaration, field_name: str, operator: str, value: str
@@ -301,7 +307,9 @@ class Server:
             last = bound(value)
             return lambda row, data: bool(moment(data) <= last)
         first, last = map(bound, value.split("~"))
-        return lambda row, data: bool(first <= moment(data) and (moment(data) <= last if by_date else moment(data) < last))
+        return lambda row, data: bool(
+            first <= moment(data) and (moment(data) <= last if by_date else moment(data) < last)
+        )
 
 
 def request_key(request: str) -> str:

@@ -1,0 +1,86 @@
+"""Records that change or can be read only after their parent was read: workloads, notes, forbidden columns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from integration_tests.support.account import Account
+from integration_tests.support.catalog import Catalog
+from integration_tests.support.compare import Destination, differences
+from integration_tests.support.sandboxes import StartSandbox, change_incidents, queries, quiet_sandbox, timestamp
+from integration_tests.support.tap import SINGER, MakeTap
+
+
+def test_reads_workloads_again_until_they_are_complete(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """They are calculated periodically; the answer says up to when they are complete."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=20)
+    names = ["incident_participant_workloads"]
+    tap, selected = tap_of(sandbox, lookback_window=0), catalog.of(protocol, names)
+    state = tap.read(selected).ok().state
+    # A closed incident changes. The workloads are as of an hour before.
+    (changed,) = change_incidents(sandbox, 1)
+    now = datetime.now(UTC)
+    sandbox.config(data_synced_at=timestamp(now - timedelta(hours=1)))
+
+    def is_read() -> bool:
+        nonlocal state
+        sandbox.reset()
+        state = tap.read(selected, state).ok().state
+        requests = queries(sandbox, "/v2/incident_participant_workloads")
+        return changed in {query["incident_id"][0] for query in requests}
+
+    assert is_read()
+    assert is_read(), "the workloads were not complete"
+    sandbox.config(data_synced_at=timestamp(now + timedelta(hours=1)))
+    assert is_read(), "the last sync did not see that the workloads are complete"
+    assert not is_read()
+
+
+def test_reads_a_new_note_on_an_old_alert(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """Neither the alert's `updated_at` nor anything else of the alert changes."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=5, alerts=200)
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["alert_notes"])
+    destination = Destination(catalog.keys)
+    first = tap.read(selected).ok()
+    destination.load(first)
+    notes = sandbox.records("alert_notes")
+    with_notes = {note["alert_id"] for note in notes}
+    without = next(alert["id"] for alert in sandbox.records("alerts") if alert["id"] not in with_notes)
+    for number, alert in enumerate((notes[0]["alert_id"], without)):
+        sandbox.put("alert_notes", [{**notes[0], "id": f"01ZZNEWNOTE{number}", "alert_id": alert}], {"alert_id": alert})
+    sandbox.reset()
+    destination.load(tap.read(selected, first.state).ok())
+    assert not list(differences(destination, Account(sandbox).of(["alert_notes"])))
+    assert len(queries(sandbox, "/v1/alert_notes")) == len(with_notes) + 1
+
+
+def test_fills_a_nested_column_once_the_key_may_read_it(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """The sync after the scope was granted notices it at the first changed incident. The one after that reads all."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=30, forbid=["attachments.view"])
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["incidents"])
+    destination = Destination(catalog.keys)
+    refused = tap.read(selected).ok()
+    assert "attachments.view" in refused.log
+    destination.load(refused)
+    change_incidents(sandbox, 1)
+    still = tap.read(selected, refused.state).ok()
+    assert len(still.records["incidents"]) == 1
+    destination.load(still)
+    sandbox.config(forbid=[])
+    change_incidents(sandbox, 1)
+    granted = tap.read(selected, still.state).ok()
+    destination.load(granted)
+    filled = tap.read(selected, granted.state).ok()
+    destination.load(filled)
+    assert not list(differences(destination, Account(sandbox).of(["incidents"])))
+    after = tap.read(selected, filled.state).ok()
+    assert len(after.records["incidents"]) <= 2, "the changes of the last minutes come again"
+    if protocol == SINGER:
+        versions = [len(run.of_type("ACTIVATE_VERSION")) for run in (refused, still, granted, filled, after)]
+        assert versions == [1, 0, 0, 1, 0]

@@ -1,0 +1,1 @@
+"""The checks, in the order in which docs/api.md has the assumptions."""

@@ -1,0 +1,64 @@
+"""The table of docs/reliability.md that says how late a change or a delete arrives, from the declarations."""
+
+from collections import defaultdict
+
+from source_incident.streams import STREAMS
+from source_incident.streams.base import IncidentStream
+from source_incident.streams.kinds import ChildStream, ClientFilteredStream, IncrementalStream
+from tools.docs.markdown import names, table
+from tools.schemas import stream_name
+
+NEXT = "next sync"
+FULL_READ = "next full read"
+NEVER = "never"
+
+Row = tuple[str, str, str, str, str]
+
+
+def staleness_table() -> str:
+    """One row per way of reading, with the streams that are read so."""
+    streams_by_row: dict[Row, list[str]] = defaultdict(list)
+    for stream in STREAMS:
+        streams_by_row[row(stream)].append(stream_name(stream))
+    header = (
+        "streams",
+        "how they are read",
+        "a change that the filter sees",
+        "any other change",
+        "a deleted row, Singer",
+        "a deleted row, Airbyte",
+    )
+    return table(header, [(names(streams), *cells) for cells, streams in streams_by_row.items()])
+
+
+def row(stream: type[IncidentStream]) -> Row:
+    """How a stream is read, and when a change and a delete arrive. docs/reliability.md explains the words."""
+    if stream.window_parameters:
+        return ("a window around every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
+    if issubclass(stream, ChildStream) and stream.by_parent:
+        other = NEXT if stream.reads_all_parents else FULL_READ
+        return (_by_parent(stream), NEXT, other, FULL_READ, NEVER)
+    if issubclass(stream, IncrementalStream):
+        if stream.minimum_lookback:
+            days = f"{stream.minimum_lookback.days} days"
+            how = f"by `{stream.cursor_field}`, each record for {days} after it"
+        else:
+            how = f"by `{stream.cursor_field}`"
+        return (how, NEXT, FULL_READ, FULL_READ, NEVER)
+    if issubclass(stream, ClientFilteredStream):
+        return (f"by `{stream.cursor_field}`, filtered by the connector", NEXT, FULL_READ, FULL_READ, NEVER)
+    if issubclass(stream, ChildStream):
+        return ("in full, by parent, at every sync", NEXT, NEXT, NEXT, _overwrite())
+    return ("in full at every sync", NEXT, NEXT, NEXT, _overwrite())
+
+
+def _by_parent(stream: type[ChildStream]) -> str:
+    root = stream.root()
+    if stream.reads_all_parents:
+        return f"for all records of `{stream_name(root)}` that have any, at every sync"
+    changed = f"for the records of `{stream_name(root)}` that changed"
+    return f"{changed} or are open" if root.open_parent_query else changed
+
+
+def _overwrite() -> str:
+    return f"{NEXT}, with Overwrite"
