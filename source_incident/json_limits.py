@@ -10,7 +10,7 @@ ORJSON_DEPTH = 254
 # The bytes that an element takes at most, by the character that it needs. Measured with orjson 3.13 and Python 3.11:
 # 190 for an object with one key, 82 for a list with one number, 108 for a short string after a comma.
 OBJECT_BYTES, LIST_BYTES, ELEMENT_BYTES = 208, 96, 120
-# The text itself, and its copy when it is written. A character takes four bytes if its string has an emoji.
+# The text, and its copy while it is parsed or written. A character takes four bytes if its string has an emoji.
 COPIES = 2
 ASCII_WIDTH, LARGEST_WIDTH = 1, 4
 

@@ -170,12 +170,12 @@ class SourceIncident(AbstractSource):
         """
         parsed = Config.parse(config)
         check_environment(parsed)
-        if notice := endpoint_notice(config):
-            logger.info(notice)
         client = self._make_client(parsed, cancellation=self._cancellation.child())
         streams = make_streams(parsed, client)
         selected = self._select(parsed, streams, catalog, state or [])
         projections = _projections(streams, catalog)
+        if notice := endpoint_notice(config):
+            logger.info(notice)
         stats = SyncStats(client, len(selected))
         converter = MessageConverter(catalog, logger)
         display = ExitStack()
