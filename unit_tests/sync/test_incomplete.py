@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from source_incident.api import NotFoundError, RequestError
+from source_incident.api import ApiError, NotFoundError, RequestError
 from source_incident.singer.state import SavedState, read_state, singer_state
 from source_incident.sync.outcomes import IncompleteStreamError
 from source_incident.sync.state import Retry, StreamState
@@ -386,10 +386,14 @@ def test_a_first_page_that_is_refused_fails_the_stream(account: Account) -> None
     assert destination(account, "alerts").sync().failed == {"alerts"}
 
 
-def test_a_list_whose_pages_always_expire_fails_at_last(account: Account) -> None:
-    account.fault = lambda path, params: RequestError("422", status=422) if params.get("after") else None
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(RequestError("422", status=422), "422"), (not_found(), "deleted faster than they were read")],
+)
+def test_a_list_whose_pages_always_expire_fails_at_last(account: Account, error: ApiError, text: str) -> None:
+    account.fault = lambda path, params: error if params.get("after") else None
     run = destination(with_alerts(account), "alerts").sync()
-    assert "deleted faster than they were read" in str(run.error("alerts"))
+    assert text in str(run.error("alerts"))
     assert len(account.requests) <= 10
 
 
