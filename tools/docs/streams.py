@@ -38,8 +38,8 @@ not know ([new fields](new-fields.md)).
 ## Fields that are never emitted
 
 These values give access to something. They are removed from every record, nested ones included. They are not in the
-schemas, so a catalog can't select them. Fields that are not in the schemas are withheld too if their name says that they
-hold a credential ([new fields](new-fields.md#credentials)).
+schemas, so a catalog can't select them. Undeclared fields are withheld too if their name says that they hold a
+credential ([new fields](new-fields.md#credentials)).
 
 {withheld}
 {sections}"""
