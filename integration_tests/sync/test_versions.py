@@ -182,8 +182,7 @@ def cutting_points(run: Run) -> list[int]:
     states = [number for number, kind in enumerate(kinds) if kind == "STATE"]
     activated = [number for number, kind in enumerate(kinds) if kind == "ACTIVATE_VERSION"]
     last_record = max(number for number, kind in enumerate(kinds) if kind == "RECORD")
-    points = {states[0] + 1, states[len(states) // 2] + 1, activated[0], activated[0] + 1, activated[-1]}
-    return sorted(points | {activated[-1] + 1, last_record + 1, states[-1]})
+    return sorted({states[0] + 1, activated[0], activated[-1] + 1, last_record + 1, states[-1]})
 
 
 def whole_version(run: Run, name: str) -> int:

@@ -86,27 +86,25 @@ class DuckDB:
 
 @dataclass
 class Csv:
-    """meltanolabs-target-csv. By default a sync replaces each file, which then has the changes only."""
+    """meltanolabs-target-csv, with new files for each sync. By default it replaces the files."""
 
     empty_is_null = True
     directory: Path
 
     def load(self, messages: bytes) -> Any:
-        config = {
-            "output_path": str(self.directory),
-            "overwrite_behavior": "append_records",
-            "add_record_metadata": True,
-        }
+        config = {"output_path": str(self.directory), "file_naming_scheme": "{stream_name}-{timestamp}.csv"}
         return _load(".venv-csv/bin/target-csv", messages, _file(self.directory / "config.json", config))
 
     def tables(self) -> set[str]:
-        return {path.stem for path in self.directory.glob("*.csv")}
+        return {path.name.partition("-")[0] for path in self.directory.glob("*.csv")}
 
     def rows(self, streams: Iterable[str]) -> dict[str, list[Record]]:
-        found = {}
-        for name in streams:
-            with (self.directory / f"{name}.csv").open(newline="") as file:
-                found[name] = [dict(row) for row in csv.DictReader(file)]
+        """Return the rows of all files of a stream."""
+        found: dict[str, list[Record]] = {name: [] for name in streams}
+        for name, rows in found.items():
+            for path in self.directory.glob(f"{name}-*.csv"):
+                with path.open(newline="") as file:
+                    rows += [dict(row) for row in csv.DictReader(file)]
         return found
 
 
@@ -116,9 +114,14 @@ class Postgres:
     cluster: Cluster
     schema: str = SCHEMA
     hard_delete: bool = False
+    validate_records: bool = True
 
     def load(self, messages: bytes) -> Any:
-        settings = {"DEFAULT_TARGET_SCHEMA": self.schema, "HARD_DELETE": str(self.hard_delete).lower()}
+        settings = {
+            "DEFAULT_TARGET_SCHEMA": self.schema,
+            "HARD_DELETE": str(self.hard_delete).lower(),
+            "VALIDATE_RECORDS": str(self.validate_records).lower(),
+        }
         for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE"):
             settings[name] = self.cluster.environment[f"PG{name}"]
         environment = {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()}

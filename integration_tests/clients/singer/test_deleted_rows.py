@@ -11,20 +11,20 @@ from typing import Any
 import duckdb
 import pytest
 
-from integration_tests.clients.singer.targets import Csv, DuckDB, Jsonl, Postgres
+from integration_tests.clients.singer.targets import SCHEMA, Csv, DuckDB, Jsonl, Postgres
 from integration_tests.support.account import Account
 from integration_tests.support.catalog import Catalog
 from integration_tests.support.compare import by_key
 from integration_tests.support.postgres import Cluster
 from integration_tests.support.sandboxes import StartSandbox
 from integration_tests.support.tap import ROOT, SINGER, Record, Run, Tap
-from integration_tests.support.versions import activations, cut, full_read_is_due
+from integration_tests.support.versions import activations, cut, full_read_is_due, versions
 from sandbox import Sandbox
 
 STREAMS = ["alerts", "custom_field_options", "severities", "users"]
 MARK = "_sdc_deleted_at"
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
@@ -104,14 +104,15 @@ def test_a_table_of_the_go_tap_is_taken_over(
     hard: bool, sandbox: Sandbox, tap: Tap, catalog: Catalog, postgres: Cluster, reference: Path
 ) -> None:
     """With the Go tap's catalog, which reads every stream in full. Its records have no version."""
-    names = ["alerts", "incidents", "severities", "users"]
+    names = ["alerts", "incidents", "severities"]
     document = json.loads((reference / "test_catalog.json").read_text())
     document["streams"] = [entry for entry in document["streams"] if entry["tap_stream_id"] in names]
-    target = Postgres(postgres, f"taken_over_{hard}".lower(), hard_delete=hard)
+    # The Go tap's schema has a number where the API has a text: value_numeric of a custom field.
+    target = Postgres(postgres, f"taken_over_{hard}".lower(), hard_delete=hard, validate_records=False)
     old = tap.read(document, activate_versions=False).ok()
-    assert b'"version"' not in old.stdout
+    assert all(versions(old, name) == {None} for name in names)
     target.load(old.stdout)
-    deleted = delete_some(sandbox, ["alerts", "severities", "users"])
+    deleted = delete_some(sandbox, ["alerts", "severities"])
     new = tap.read(document).ok()
     assert activations(new).keys() == set(names)
     target.load(new.stdout)
@@ -133,6 +134,7 @@ def test_target_duckdb_keeps_them_until_the_documented_query(
     assert living(target, catalog) == before
     (query,) = re.findall(r"DELETE FROM .*_sdc_extracted_at.*;", (ROOT / "deploying.md").read_text())
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute(f"USE {SCHEMA}")
         for stream, version in activations(run).items():
             connection.execute(query.replace("users", stream).replace("1795543436177", str(version)))
     assert living(target, catalog) == keys_of(sandbox, catalog)
