@@ -115,7 +115,7 @@ class _App:
 
     def _init(self, settings: Mapping[str, Any]) -> None:
         def write_line(text: str) -> None:
-            stderr.write_line(self._output.redact(text))
+            stderr.write_line(self._output.safe(text))
 
         init.init(self._args.config or init.DEFAULT_FILE, settings, write_line, self._output.add_secret)
 

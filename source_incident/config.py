@@ -279,6 +279,16 @@ def unknown_settings(settings: Mapping[str, Any]) -> list[str]:
     return warnings
 
 
+def endpoint_notice(settings: Mapping[str, Any]) -> str | None:
+    """Return a line that names the host that gets the API key, unless it is the default one."""
+    endpoint = settings.get("endpoint")
+    default_host = urlsplit(DEFAULT_ENDPOINT).netloc
+    host = urlsplit(_parse_endpoint(endpoint)).netloc if isinstance(endpoint, str) else default_host
+    return (
+        None if host == default_host else f"The API key is sent to {host} (the setting endpoint), not to {default_host}"
+    )
+
+
 def _validate(setting: Setting, value: Any) -> Any:
     """Return the setting's value with the right type, or its default.
 

@@ -82,7 +82,8 @@ def live(stats: SyncStats, *, keep_totals: bool) -> Iterator[None]:
     finally:
         restore_terminal()
     if keep_totals:
-        stderr.write_line(f"{stats.records_summary()}\n{stats.requests_summary()}")
+        stderr.write_line(stats.records_summary())
+        stderr.write_line(stats.requests_summary())
 
 
 def restore_terminal() -> None:

@@ -6,9 +6,12 @@ from typing import Any, Literal
 import orjson
 
 from source_incident.errors import InputError
+from source_incident.json_limits import MAX_DEPTH, JsonSize, is_too_deep
 
 Kind = Literal["config", "catalog", "state"]
 
+# The largest catalogs and states that were seen take 20 MB.
+MAX_MEMORY = 256 * 2**20
 MAX_BYTES: dict[Kind, int] = {"config": 1_000_000, "catalog": 50_000_000, "state": 50_000_000}
 # What to do about a file that can't be used.
 ADVICE: dict[Kind, str] = {
@@ -34,7 +37,7 @@ def read_json(path: str, kind: Kind) -> Any:
         kind: what the file is for; error messages start with it.
 
     Raises:
-        InputError: the file can't be read, is too large, or is not JSON in UTF-8.
+        InputError: the file can't be read, is too large or too deep, or is not JSON in UTF-8.
     """
     place, limit, advice = f"{kind} {path}", MAX_BYTES[kind], ADVICE[kind]
     try:
@@ -47,9 +50,15 @@ def read_json(path: str, kind: Kind) -> Any:
         raise InputError(place, f"is larger than {limit:,} bytes", "Check that it is the right file")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputError(place, "is in UTF-16", "Save it as UTF-8")
+    size = JsonSize()
+    size.add(content)
+    if size.memory > MAX_MEMORY:
+        raise InputError(
+            place, f"would take more than {MAX_MEMORY // 2**20} MB of memory", "Check that it is the right file"
+        )
     try:
         # orjson is strict: it rejects NaN and unpaired surrogates, which could not be written again.
-        return orjson.loads(content.decode("utf-8-sig"))
+        document = orjson.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(place, "is not UTF-8 text", "Save it as UTF-8") from None
     except orjson.JSONDecodeError as error:
@@ -61,6 +70,9 @@ def read_json(path: str, kind: Kind) -> Any:
             ) from None
         position = f"{error.msg} at line {error.lineno} column {error.colno}"
         raise InputError(place, f"is not JSON: {position}", advice) from None
+    if not size.is_shallow and is_too_deep(document):
+        raise InputError(place, f"is nested more than {MAX_DEPTH} levels deep", advice)
+    return document
 
 
 def json_type(value: Any) -> str:

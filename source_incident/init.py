@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from source_incident.api import ApiError, AuthenticationError, ForbiddenError
-from source_incident.config import DEFAULT_ENDPOINT, Config
+from source_incident.config import DEFAULT_ENDPOINT, Config, endpoint_notice
 from source_incident.errors import InputError
 from source_incident.files import read_json_object
-from source_incident.streams.page import Page
-from source_incident.survey import Survey, survey
+from source_incident.survey import ListLength, Survey, survey
 
 MAX_TRIES = 3
 DEFAULT_FILE = "config.json"
@@ -33,7 +32,7 @@ def init(
     Args:
         path: the file to write. If it exists, its other settings are kept.
         environment_settings: the settings from the environment.
-        write_line: shows a line.
+        write_line: shows one line.
         add_secret: redacts a key in everything that is shown from now on.
 
     Raises:
@@ -49,6 +48,8 @@ def init(
         )
     try:
         file_settings = _existing_settings(path)
+        if notice := endpoint_notice({**environment_settings, **file_settings}):
+            write_line(notice)
         key, found = _ask_for_key({**environment_settings, **file_settings}, write_line, add_secret)
         for line in describe_survey(found):
             write_line(line)
@@ -59,10 +60,13 @@ def init(
             "", "--init ended without a key, nothing was written", "Run it again when you have one"
         ) from None
     except KeyboardInterrupt:
-        write_line("\nNothing was written.")
+        write_line("")
+        write_line("Nothing was written.")
         raise
     file_name = shlex.quote(path)
-    write_line(f"\nWrote {path}, which only you can read. Next, select streams, or read all of these:\n")
+    write_line("")
+    write_line(f"Wrote {path}, which only you can read. Next, select streams, or read all of these:")
+    write_line("")
     write_line(f"  tap-incident --config {file_name} --discover > catalog.json")
     write_line(f"  tap-incident --config {file_name} > messages.jsonl")
 
@@ -70,24 +74,25 @@ def init(
 def describe_survey(found: Survey) -> list[str]:
     """Return lines of text: what the key can read, and what not."""
     key_name = f" {found.key_name!r}" if found.key_name else ""
-    lines = [f"\nThe key{key_name} works. It can read these streams and their child streams:\n"]
-    filled = {name: page for name, page in found.first_pages.items() if page.records}
+    lines = ["", f"The key{key_name} works. It can read these streams and their child streams:", ""]
+    filled = {name: length for name, length in found.lengths.items() if length.records}
     width = max((len(name) for name in (*filled, *found.errors)), default=0)
-    lines += [f"  {name:{width}}  {_record_count(page)}" for name, page in filled.items()]
-    if empty := sorted(found.first_pages.keys() - filled.keys()):
-        lines.append(f"\nThese are empty: {', '.join(empty)}.")
+    lines += [f"  {name:{width}}  {_record_count(length)}" for name, length in filled.items()]
+    if empty := sorted(found.lengths.keys() - filled.keys()):
+        lines += ["", f"These are empty: {', '.join(empty)}."]
     if found.errors:
-        lines.append(
-            "\nIt can't read these. A sync leaves out the ones with a missing scope, unless the catalog selects them. "
-            "Grant the scope in incident.io to read them:\n"
-        )
+        lines += [
+            "",
+            "It can't read these. A sync leaves out the ones with a missing scope, unless the catalog selects them. "
+            "Grant the scope in incident.io to read them:",
+            "",
+        ]
         lines += [f"  {name:{width}}  {_reason(error)}" for name, error in found.errors.items()]
     return lines
 
 
-def _record_count(page: Page) -> str:
-    count = len(page.records) if page.total is None else page.total
-    return f"{count:>7,}{' or more' if page.total is None and page.after else ''}"
+def _record_count(length: ListLength) -> str:
+    return f"{length.records:>7,}{'' if length.is_exact else ' or more'}"
 
 
 def _reason(error: ApiError) -> str:

@@ -180,8 +180,8 @@ def _trace(stream: str, error: Exception) -> AirbyteTracedException:
     return AirbyteTracedException(
         message=f"{stream}: {error}{advice}"
         if isinstance(error, ApiError)
-        else f"{stream}: the connector failed, please report it ({error!r:.200})",
-        internal_message=f"{type(error).__name__}: {error}"[:1000],
+        else f"{stream}: the connector failed, please report it ({error!r})",
+        internal_message=f"{type(error).__name__}: {error}",
         failure_type=failure_type(error),
         stream_descriptor=StreamDescriptor(name=stream),
     )

@@ -1,17 +1,22 @@
-"""stdout and the log: writes whole protocol lines to stdout, routes the log, redacts the API key in both."""
+"""stdout and the log: writes whole protocol lines to stdout, routes the log, redacts the API key in both.
+
+Texts for people are made safe here: the key is redacted first, then the text is shortened, then escaped.
+"""
 
 import logging
 import os
+import re
 import sys
 import threading
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteMessageSerializer, FailureType, Type
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident import stderr
 from source_incident.batches import CompleteVersion, Message, RecordBatch
+from source_incident.text import escape, shorten
 
 # Airbyte's log levels by Python's.
 LEVELS = {
@@ -26,6 +31,9 @@ BUFFER_BYTES = 64 * 1024
 DEFAULT_WIDTH = 80
 # No API key is shorter. Redacting a shorter text could break the JSON of the lines.
 MIN_SECRET_LENGTH = 8
+REDACTED = "****"
+# Lines are searched in parts of this size: the search copies a part.
+SEARCH_BYTES = 1024 * 1024
 
 
 class Output:
@@ -49,7 +57,8 @@ class Output:
         os.dup2(2, 1)
         self._lock = threading.Lock()
         self._singer = singer
-        self._secrets: list[str] = []
+        self._secrets: list[re.Pattern[str]] = []
+        # In lower case, as they are in JSON.
         self._json_secrets: list[bytes] = []
         self.logger = logging.getLogger("airbyte")
         self._set_up_logging(debug)
@@ -60,23 +69,27 @@ class Output:
         return os.get_terminal_size(self._stream.fileno()).columns or DEFAULT_WIDTH
 
     def add_secret(self, secret: Any) -> None:
-        """Redact a secret in everything that is written from now on."""
+        """Redact a secret, in upper and lower case, in everything that is written from now on."""
         if isinstance(secret, str) and len(secret.strip()) >= MIN_SECRET_LENGTH:
             text = _to_utf8(secret.strip())
-            self._secrets.append(text)
-            self._json_secrets.append(orjson.dumps(text)[1:-1])
+            self._secrets.append(re.compile(re.escape(text), re.IGNORECASE | re.ASCII))
+            self._json_secrets.append(orjson.dumps(text)[1:-1].lower())
 
     def redact(self, text: str) -> str:
         """Return the text without the secrets."""
         for secret in self._secrets:
-            text = text.replace(secret, "****")
+            text = secret.sub(REDACTED, text)
         return text
+
+    def safe(self, text: str) -> str:
+        """Return a text of any origin in one line that can be printed and logged."""
+        return escape(shorten(self.redact(_to_utf8(text))))
 
     def write(self, lines: bytes) -> None:
         """Write whole lines to stdout. They can stay in the buffer until `flush`."""
         for secret in self._json_secrets:
-            if secret in lines:
-                lines = lines.replace(secret, b"****")
+            if _contains(lines, secret):
+                lines = re.sub(re.escape(secret), REDACTED.encode(), lines, flags=re.IGNORECASE)
         with self._lock:
             self._stream.write(lines)
 
@@ -87,6 +100,7 @@ class Output:
         if isinstance(message, RecordBatch):
             self.write(message.lines())
             return
+        self._make_safe(message)
         self.write(orjson.dumps(AirbyteMessageSerializer.dump(message), option=orjson.OPT_APPEND_NEWLINE))
         if message.type != Type.LOG:
             self.flush()
@@ -102,11 +116,24 @@ class Output:
             text: the reason; line breaks become spaces.
             failure_type: the kind of failure that the trace names.
         """
-        text = self.redact(_to_utf8(" ".join(text.split())))
+        text = self.safe(" ".join(text.split()))
         if not self._singer:
             error = AirbyteTracedException(message=text, internal_message=text, failure_type=failure_type)
             self.write_message(error.as_airbyte_message())
         stderr.write_line(f"tap-incident: {text}")
+
+    def _make_safe(self, message: AirbyteMessage) -> None:
+        """Make the texts of a message safe that a platform shows to people."""
+        if message.trace and (error := message.trace.error):
+            error.message = self.safe(error.message)
+            error.internal_message = error.internal_message and self.safe(error.internal_message)
+            error.stack_trace = error.stack_trace and self.safe_lines(error.stack_trace)
+        if message.connectionStatus and message.connectionStatus.message:
+            message.connectionStatus.message = self.safe(message.connectionStatus.message)
+
+    def safe_lines(self, text: str) -> str:
+        """Return a text of several lines, such as a stack trace. No line but the first starts at the margin."""
+        return "\n    ".join(self.safe(line) for line in text.split("\n"))
 
     def _set_up_logging(self, debug: bool) -> None:
         handler: logging.Handler = _StderrHandler(self) if self._singer else _MessageHandler(self)
@@ -128,7 +155,7 @@ class _MessageHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = {
             "type": "LOG",
-            "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": _log_text(self, record)},
+            "log": {"level": LEVELS.get(record.levelno, "INFO"), "message": _log_text(self._output, record)},
         }
         self._output.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
         self._output.flush()
@@ -142,14 +169,27 @@ class _StderrHandler(logging.Handler):
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        stderr.write_line(self._output.redact(f"{record.levelname} {_log_text(self, record)}"))
+        stderr.write_lines(f"{record.levelname} {_log_text(self._output, record)}")
 
 
-def _log_text(handler: logging.Handler, record: logging.LogRecord) -> str:
+def _log_text(output: Output, record: logging.LogRecord) -> str:
+    """The text of a log record: a line, and the stack trace if there is one."""
     try:
-        return _to_utf8(handler.format(record))
+        text = record.getMessage()
     except Exception:
-        return _to_utf8(str(record.msg))
+        text = str(record.msg)
+    text = output.safe(text)
+    if record.exc_info:
+        text += "\n    " + output.safe_lines(logging.Formatter().formatException(record.exc_info))
+    return text
+
+
+def _contains(lines: bytes, secret: bytes) -> bool:
+    """Whether a secret in lower case is in the lines in any case."""
+    return any(
+        secret in lines[start : start + SEARCH_BYTES + len(secret)].lower()
+        for start in range(0, len(lines), SEARCH_BYTES)
+    )
 
 
 def _to_utf8(text: str) -> str:

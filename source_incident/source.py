@@ -28,8 +28,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_incident.api import Client
 from source_incident.batches import Message, RecordBatch
 from source_incident.cancellation import CancellationToken
-from source_incident.config import DOCUMENTATION_URL, Config, connection_specification
-from source_incident.connection import make_client, make_streams
+from source_incident.config import DOCUMENTATION_URL, Config, connection_specification, endpoint_notice
+from source_incident.connection import check_environment, make_client, make_streams
 from source_incident.display import Show, no_display
 from source_incident.errors import InputError
 from source_incident.messages import MessageConverter
@@ -164,15 +164,18 @@ class SourceIncident(AbstractSource):
             full read without a gap.
 
         Raises:
-            InputError: the config, the catalog or the state is not valid.
+            InputError: the config, the environment, the catalog or the state is not valid.
             AirbyteTracedException: at the end, if streams failed.
             Interrupted: the token was cancelled.
         """
         parsed = Config.parse(config)
+        check_environment(parsed)
         client = self._make_client(parsed, cancellation=self._cancellation.child())
         streams = make_streams(parsed, client)
         selected = self._select(parsed, streams, catalog, state or [])
         projections = _projections(streams, catalog)
+        if notice := endpoint_notice(config):
+            logger.info(notice)
         stats = SyncStats(client, len(selected))
         converter = MessageConverter(catalog, logger)
         display = ExitStack()

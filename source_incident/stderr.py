@@ -4,6 +4,8 @@ import os
 import sys
 from contextlib import suppress
 
+from source_incident.text import escape
+
 
 def open_if_closed() -> None:
     """Point stderr at the null device if the process started without one.
@@ -15,8 +17,13 @@ def open_if_closed() -> None:
 
 
 def write_line(text: str) -> None:
-    """Write a line, or several, to stderr."""
-    with suppress(OSError):
+    """Write one line to stderr. Control characters and line breaks are escaped."""
+    write_lines(escape(text))
+
+
+def write_lines(text: str) -> None:
+    """Write text to stderr that is already escaped, except for its line breaks."""
+    with suppress(OSError, UnicodeError):
         print(text, file=sys.stderr, flush=True)
 
 

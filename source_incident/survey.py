@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 from airbyte_cdk.models import AirbyteConnectionStatus, Status
 
 from source_incident.api import ApiError, Client, ForbiddenError, NotFoundError, TransientError, UnreachableError
-from source_incident.config import DEFAULT_MODES, Config
-from source_incident.connection import make_client, make_streams
+from source_incident.config import DEFAULT_MODES, Config, endpoint_notice
+from source_incident.connection import check_environment, make_client, make_streams
 from source_incident.errors import InputError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
-from source_incident.streams.page import Page
 
 T = TypeVar("T")
 
@@ -23,17 +22,30 @@ MAX_RETRIES = 2
 
 
 @dataclass(frozen=True)
+class ListLength:
+    """The length of a list, as its first page shows it.
+
+    Attributes:
+        records: how many records it has.
+        is_exact: whether it has no more.
+    """
+
+    records: int
+    is_exact: bool
+
+
+@dataclass(frozen=True)
 class Survey:
     """What a key can read of the default streams.
 
     Attributes:
         key_name: the name of the key in incident.io; empty: it has none.
-        first_pages: by stream, the first page of its list. Child streams have none.
+        lengths: by stream, the length of its list. Child streams have none.
         errors: by stream, why it can't be read.
     """
 
     key_name: str
-    first_pages: Mapping[str, Page]
+    lengths: Mapping[str, ListLength]
     errors: Mapping[str, ApiError]
 
 
@@ -46,10 +58,10 @@ def survey(settings: Mapping[str, Any]) -> Survey:
     """
     config, client = _connect(settings)
     key_name = _key_name(client)
-    results = _query_streams(config, client, _first_page)
+    results = _query_streams(config, client, _length)
     return Survey(
         key_name=key_name,
-        first_pages={name: result for name, result in results.items() if isinstance(result, Page)},
+        lengths={name: result for name, result in results.items() if isinstance(result, ListLength)},
         errors={name: result for name, result in results.items() if isinstance(result, ApiError)},
     )
 
@@ -64,6 +76,8 @@ def check_key(logger: logging.Logger, settings: Mapping[str, Any]) -> AirbyteCon
     """
     try:
         config, client = _connect(settings)
+        if notice := endpoint_notice(settings):
+            logger.info(notice)
         if key_name := _key_name(client):
             logger.info("The API key is %r", key_name)
         incidents_error = _forbidden_error(client, "/v2/incidents")
@@ -85,6 +99,7 @@ def check_key(logger: logging.Logger, settings: Mapping[str, Any]) -> AirbyteCon
 
 def _connect(settings: Mapping[str, Any]) -> tuple[Config, Client]:
     config = Config.parse(settings)
+    check_environment(config)
     return config, make_client(config, retries=min(MAX_RETRIES, config.max_retries))
 
 
@@ -117,12 +132,15 @@ def _forbidden_error(client: Client, path: str) -> ForbiddenError | None:
     return None
 
 
-def _first_page(stream: IncidentStream) -> Page | None:
+def _length(stream: IncidentStream) -> ListLength | None:
     """Read the first page of a stream. A child stream is only probed, because it has a list for each parent."""
     if isinstance(stream, ChildStream):
         stream.probe()
         return None
-    return stream.read_page({"modes": DEFAULT_MODES}, None)
+    page = stream.read_page({"modes": DEFAULT_MODES}, None)
+    if page.total is not None:
+        return ListLength(page.total, is_exact=True)
+    return ListLength(len(page.records), is_exact=page.after is None)
 
 
 def _query_streams(config: Config, client: Client, query: Callable[[IncidentStream], T]) -> dict[str, T | ApiError]:

@@ -188,7 +188,7 @@ def test_a_failed_check_reports_the_reason(
     assert singer.code == 1
     assert singer.out == ""
     assert text in singer.err
-    assert singer.err.count("\n") == 1
+    assert singer.err.count("\n") == 2, "the host that gets the key, and the reason"
 
 
 def test_check_reports_an_unusable_config_in_its_status(program: Program, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from airbyte_cdk.models import Status
 
 from source_incident.api import AuthenticationError, Client, ForbiddenError, UnreachableError
 from source_incident.errors import InputError
-from source_incident.survey import check_key, survey
+from source_incident.survey import ListLength, check_key, survey
 from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789"
@@ -60,7 +60,11 @@ def log(caplog: pytest.LogCaptureFixture) -> Log:
 
 def test_check_succeeds_and_logs_the_redacted_name_of_the_key(settings: dict[str, Any], log: Log) -> None:
     assert check_key(LOGGER, settings).status == Status.SUCCEEDED
-    assert log(logging.INFO) == ["The API key is 'Warehouse ****'"]
+    host = settings["endpoint"].removeprefix("http://")
+    assert log(logging.INFO) == [
+        f"The API key is sent to {host} (the setting endpoint), not to api.incident.io",
+        "The API key is 'Warehouse ****'",
+    ]
     assert log(logging.WARNING) == []
 
 
@@ -113,14 +117,11 @@ def test_check_makes_at_most_three_requests_for_a_list_that_is_unavailable(
     assert [line.split()[1] for line in server.lines()] == ["/v1/identity"] * tries
 
 
-def test_survey_has_first_pages_and_errors(account: Account, settings: dict[str, Any]) -> None:
+def test_survey_has_lengths_and_errors(account: Account, settings: dict[str, Any]) -> None:
     account.answers["workflows"] = (FORBIDDEN, 403)
     found = survey(settings)
     assert found.key_name == "Warehouse ****"
-    assert {name: (len(page.records), page.total) for name, page in found.first_pages.items()} == {
-        "incidents": (1, 5),
-        "severities": (1, None),
-    }
+    assert found.lengths == {"incidents": ListLength(5, True), "severities": ListLength(1, True)}
     assert list(found.errors) == ["workflows"]
     assert isinstance(found.errors["workflows"], ForbiddenError)
 

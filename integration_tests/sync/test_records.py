@@ -116,29 +116,6 @@ def test_reads_incidents_of_other_modes_and_their_actions(
         assert_same_records(run.records[name], account.stream(name), catalog.keys[name], name)
 
 
-def test_emits_or_logs_undeclared_fields(
-    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
-) -> None:
-    """Airbyte mode emits them. Singer mode drops them and logs each once."""
-    sandbox = new_sandbox(incidents=5)
-    severities = sandbox.records("severities")
-    sandbox.put("severities", [{**severity, "colour": {"hue": 7}} for severity in severities])
-    user = sandbox.records("users")[0]
-    sandbox.put("users", [{**user, "base_role": {**(user.get("base_role") or {}), "shade": 1}}])
-    run = tap_of(sandbox).read(catalog.of(protocol, ["severities", "users"])).ok()
-    assert len(run.records["severities"]) == len(severities)
-    if protocol == AIRBYTE:
-        assert all(record["colour"] == {"hue": 7} for record in run.records["severities"])
-        changed = [record for record in run.records["users"] if record["id"] == user["id"]]
-        assert [record["base_role"]["shade"] for record in changed] == [1]
-        assert "colour" not in run.log
-    else:
-        assert_same_records(run.records["severities"], severities, ["id"], "severities")
-        assert b"shade" not in run.stdout
-        assert run.stderr.count("severities.colour") == 1
-        assert run.stderr.count("users.base_role.shade") == 1
-
-
 def test_never_emits_or_logs_credentials(
     shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:

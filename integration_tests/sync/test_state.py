@@ -257,6 +257,32 @@ def test_reads_an_added_mode_from_the_start_date(
     assert all("updated_at[gte]" in query for query in queries(sandbox, "/v3/actions"))
 
 
+@pytest.mark.parametrize(("protocol", "edited"), [(AIRBYTE, "earlier"), (SINGER, "earlier"), (SINGER, "later")])
+def test_an_edited_bookmark_is_used_for_every_mode(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str, edited: str
+) -> None:
+    """The state has a bookmark for each group of modes below the one that people edit."""
+    sandbox = new_sandbox(incidents=20)
+    modes = ["standard", "retrospective", "test"]
+    tap, selected = tap_of(sandbox, incident_modes=modes), catalog.of(protocol, ["actions"])
+    state = tap.read(selected).ok().state
+    # Two syncs give the modes different bookmarks.
+    state = tap.read(selected, state, incident_modes=modes[:2]).ok().state
+    value = "2026-01-02T03:04:05Z" if edited == "earlier" else timestamp(datetime.now(UTC) + timedelta(hours=1))
+    if protocol == SINGER:
+        assert "modes" in state["bookmarks"]["actions"]
+        state["bookmarks"]["actions"]["replication_key_value"] = value
+    else:
+        assert "modes" in state[0]["stream"]["stream_state"]
+        state[0]["stream"]["stream_state"]["updated_at"] = value
+    sandbox.reset()
+    run = tap.read(selected, state).ok()
+    filters = [moment(query["updated_at[gte]"][0]) for query in queries(sandbox, "/v3/actions")]
+    assert len(filters) == 2
+    assert set(filters) == {moment(value) - LOOKBACK}
+    assert run.log_lines("edited bookmark")
+
+
 # Sync modes
 
 
@@ -271,7 +297,7 @@ def test_a_full_read_of_an_incremental_stream_leaves_no_bookmark(
     assert "updated_at" not in state_after
     assert "resume" not in state_after
     if protocol == SINGER:
-        assert "alerts" not in full.state["bookmarks"]
+        assert full.state["bookmarks"]["alerts"].keys() == {"full_read"}
     else:
         # The state has the CDK's marker of a stream without a cursor. The next sync ignores it.
         again = tap.read(catalog.of(protocol, ["alerts"]), full.state).ok()

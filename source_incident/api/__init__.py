@@ -13,6 +13,7 @@ from source_incident.api.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
+from source_incident.api.memory import PageMemory
 from source_incident.api.transport import Response
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Client",
     "ForbiddenError",
     "NotFoundError",
+    "PageMemory",
     "RedirectError",
     "RequestError",
     "Response",

@@ -10,6 +10,7 @@ import socket
 import time
 from typing import Any
 
+import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -33,6 +34,9 @@ class _UntilDeadline(io.RawIOBase):
         self._sock.settimeout(left)
         return self._raw.readinto(buffer)
 
+    def extend(self, seconds: float) -> None:
+        self._deadline += seconds
+
     def close(self) -> None:
         self._raw.close()
         super().close()
@@ -43,6 +47,14 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(_UntilDeadline(sock, sock.gettimeout() or 0.0))
+
+
+def extend_deadline(response: requests.Response, seconds: float) -> None:
+    """Give an answer more time, because the client itself did not read it for some seconds."""
+    stream = getattr(getattr(response.raw, "_original_response", None), "fp", None)
+    reader = getattr(stream, "raw", None)
+    if isinstance(reader, _UntilDeadline):
+        reader.extend(seconds)
 
 
 class _HTTPConnection(HTTPConnection):

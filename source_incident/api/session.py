@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
+from source_incident.api.body import ACCEPTED_ENCODINGS
 from source_incident.api.deadline import DeadlineAdapter
 
 
@@ -26,19 +27,24 @@ class Session(requests.Session):
     """A session for one endpoint.
 
     Args:
-        endpoint: the base URL. The proxy and the certificates of the environment are looked up for it once.
+        endpoint: the base URL. The proxy and the certificates of the environment are looked up for it once. For http
+            there is no proxy: it would see the key.
         user_agent: value of the User-Agent header.
         connections: how many connections stay open.
     """
 
     def __init__(self, endpoint: str, user_agent: str, connections: int) -> None:
         super().__init__()
-        self.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+        self.headers.update(
+            {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPTED_ENCODINGS}
+        )
         self.send_options: dict[str, Any] = {
             **self.merge_environment_settings(endpoint, {}, None, None, None),
             "stream": True,
             "allow_redirects": False,
         }
+        if _origin(endpoint)[0] != "https":
+            self.send_options["proxies"] = {}
         self.trust_env = False
         adapter = DeadlineAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0)
         self.mount("https://", adapter)

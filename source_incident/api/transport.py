@@ -5,30 +5,37 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import requests
 import urllib3
 
-from source_incident.api.body import explain_transport_error, parse_json, read_body
+from source_incident.api.body import explain_transport_error, parse_page, read_error, read_page
+from source_incident.api.deadline import extend_deadline
 from source_incident.api.errors import (
     Cancelled,
     RequestError,
     TransientError,
     UnexpectedAnswerError,
 )
+from source_incident.api.memory import MemoryBudget, PageMemory
 from source_incident.api.rate_limit import RateLimiter
 from source_incident.api.responses import error_for
 from source_incident.api.session import BearerAuth, Session
 from source_incident.api.stopwatch import Stopwatch
 from source_incident.cancellation import CancellationToken
+from source_incident.json_limits import JsonSize
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT = 20.0
 CHECK_ENDPOINT = "Check the setting endpoint and the proxy settings of the environment"
+# Characters of a request's path and query. Ids and cursors are much shorter.
+MAX_URL = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,13 @@ class Response:
         body: the JSON object.
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         headers: the headers of the answer; their names are case-insensitive.
+        memory: the memory that the body takes. Keep it as long as the body.
     """
 
     body: Mapping[str, Any]
     requested_at: datetime | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    memory: PageMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class Transport:
         self._auth = BearerAuth(api_key, endpoint)
         self._prefix = urlsplit(endpoint).path
         self._session = Session(endpoint, user_agent, connections)
+        self._memory = MemoryBudget(lambda: self.cancellation.is_cancelled)
 
     @property
     def waited(self) -> float:
@@ -115,13 +125,16 @@ class Transport:
 
         Raises:
             RequestError: the URL is not valid.
+            UnexpectedAnswerError: an id or a cursor, which the API gave, is too long.
         """
+        if len(path) + sum(len(str(value)) for value in (params or {}).values()) > MAX_URL:
+            raise UnexpectedAnswerError("an id or a cursor of the API is too long for a request")
         try:
             request = self._session.prepare_request(
                 requests.Request("GET", self.endpoint + path, params=dict(params or {}), auth=self._auth)
             )
-        except ValueError as error:
-            raise RequestError(self.redact(f"GET {path}: the URL is not valid: {error}. {CHECK_ENDPOINT}")) from None
+        except ValueError:
+            raise RequestError(self.redact(f"GET {path}: the URL is not valid. {CHECK_ENDPOINT}")) from None
         return PreparedGet(request, self._label(request), self._limit_key(request))
 
     def send(self, get: PreparedGet) -> Response:
@@ -146,24 +159,28 @@ class Transport:
                 ),
                 **self._session.send_options,
             )
-        except (requests.RequestException, urllib3.exceptions.LocationValueError) as error:
+        except (requests.RequestException, ValueError, OSError) as error:
             self.rate_limiter.abandoned(get.limit_key)
-            if isinstance(error, ValueError):  # the URL, or the proxy's, is not valid
-                reason = " ".join(str(error).split())
-                raise RequestError(self.redact(f"GET {get.label}: {reason}. {CHECK_ENDPOINT}")) from None
+            if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+                raise RequestError(f"GET {get.label}: the file with the TLS certificates can't be read") from None
+            if isinstance(error, ValueError):
+                # The texts of requests and urllib3 hold parts of the URL. A proxy's URL can have a password.
+                raise RequestError(f"GET {get.label}: the URL or its proxy is not valid. {CHECK_ENDPOINT}") from None
             raise TransientError(self.redact(explain_transport_error(error, self._request_timeout))) from None
         with self._counters:
             self.answers += 1
         with response:
             self.rate_limiter.answered(get.limit_key, response.headers)
             requested_at = _server_time(response.headers.get("Date"), time.monotonic() - started_at)
-            content = self._read_body(response)
-        if response.status_code != 200:
-            raise error_for(response, content, get.label, self.redact)
-        body = parse_json(content)
-        if not isinstance(body, dict):
-            raise UnexpectedAnswerError("the answer is not a JSON object")
-        return Response(body, requested_at, response.headers)
+            if response.status_code != 200:
+                content = self._read(lambda: read_error(response, self._is_cancelled))
+                raise error_for(response, content, get.label, self.redact)
+            memory = PageMemory(self._memory)
+            try:
+                body = parse_page(*self._read(lambda: self._read_page(response, memory)))
+            finally:
+                self._memory.read(memory)
+        return Response(body, requested_at, response.headers, memory)
 
     def redact(self, text: str) -> str:
         """Return the text without the key."""
@@ -184,9 +201,18 @@ class Transport:
         with self._counters:
             self.retries += 1
 
-    def _read_body(self, response: requests.Response) -> bytes:
+    def _is_cancelled(self) -> bool:
+        return self.cancellation.is_cancelled
+
+    def _read_page(self, response: requests.Response, memory: PageMemory) -> tuple[bytearray, JsonSize]:
+        def reserve(size: int) -> None:
+            extend_deadline(response, self._memory.reserve(memory, size))
+
+        return read_page(response, reserve, self._is_cancelled)
+
+    def _read(self, read: Callable[[], T]) -> T:
         try:
-            return read_body(response, lambda: self.cancellation.is_cancelled)
+            return read()
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
             raise TransientError(f"the body was not complete within {self._request_timeout:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:

@@ -94,7 +94,7 @@ class IncidentStream(HttpStream, ABC):
     ) -> str:
         if "{" not in self.endpoint:
             return self.endpoint
-        return self.endpoint.format_map({key: quote(str(id_), safe="") for key, id_ in (stream_slice or {}).items()})
+        return self.endpoint.format_map({key: _path_segment(id_) for key, id_ in (stream_slice or {}).items()})
 
     def request_params(
         self,
@@ -156,6 +156,7 @@ class IncidentStream(HttpStream, ABC):
             try:
                 return self._parse_page(response, stream_slice, params)
             except UnexpectedAnswerError as error:
+                del response  # the next answer may need its memory
                 request.retry(error)
 
     def probe(self) -> None:
@@ -212,6 +213,7 @@ class IncidentStream(HttpStream, ABC):
             total_records(body),
             complete_until,
             is_short=self._is_short(body, count),
+            memory=response.memory,
         )
 
     def _is_short(self, body: Mapping[str, Any], count: int) -> bool:
@@ -296,6 +298,9 @@ class IncidentStream(HttpStream, ABC):
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
+        if self._client.redact(after) != after:
+            # It would be in the next URL and in the state.
+            raise UnexpectedAnswerError("the cursor in the answer holds the API key")
         if self.page_size is None and self.after_parameter == "after":
             raise UnexpectedAnswerError("the answer has a cursor, but the list is documented without pages")
         return after
@@ -328,6 +333,7 @@ class IncidentStream(HttpStream, ABC):
             if page.after is None:
                 return
             after = page.after
+            del page  # the next one may need its memory
 
     def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
         after = self._after(response.json())
@@ -369,6 +375,18 @@ class IncidentStream(HttpStream, ABC):
 
     def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK caches its own
         return _schema(self.name)
+
+
+def _path_segment(id_: Any) -> str:
+    """An id of the API as a part of a path.
+
+    Raises:
+        UnexpectedAnswerError: the path would lead elsewhere.
+    """
+    text = str(id_)
+    if text in ("", ".", ".."):
+        raise UnexpectedAnswerError(f"an id in the answer is {text!r}")
+    return quote(text, safe="")
 
 
 @cache

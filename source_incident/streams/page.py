@@ -1,11 +1,11 @@
 """Pages of a list: what a stream returns for one request, and how its parts are found in the body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from source_incident.api import UnexpectedAnswerError
+from source_incident.api import PageMemory, UnexpectedAnswerError
 from source_incident.timestamps import parse_timestamp
 
 Record = dict[str, Any]
@@ -24,6 +24,7 @@ class Page:
         complete_until: the moment up to which the records are complete; None: the API does not report it.
         ends_early: this is the last page, and the list has far fewer records than its total.
         is_short: the page has fewer records than its size allows.
+        memory: counts the memory of the records as long as the page exists.
     """
 
     records: list[Record]
@@ -33,6 +34,7 @@ class Page:
     complete_until: datetime | None = None
     ends_early: bool = False
     is_short: bool = False
+    memory: PageMemory | None = field(default=None, compare=False, repr=False)
 
 
 def record_list(value: Any, name: str) -> list[Record]:

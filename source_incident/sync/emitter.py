@@ -30,6 +30,7 @@ class Emitter:
         self._finished: set[str] = set()
         self._ended: set[str] = set()
         self._failure_tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
 
     def is_finished(self, stream: str) -> bool:
         """Whether the stream's outcome is decided."""
@@ -113,6 +114,12 @@ class Emitter:
         """Wait until all failures are in the queue."""
         await asyncio.gather(*self._failure_tasks)
 
+    def stop(self) -> None:
+        """Drop all events from now on, so that nothing waits for the caller."""
+        self._stopped = True
+        while not self.queue.empty():
+            self.queue.get_nowait()
+
     async def close(self) -> None:
         """Cancel failures that nobody reads any more."""
         for task in self._failure_tasks:
@@ -136,12 +143,12 @@ class Emitter:
     async def _put(self, event: Event) -> None:
         """Queue an event after Started, and drop it after the stream's outcome. Call it with the lock."""
         name = event.stream
-        if name in self._ended:
+        if self._stopped or name in self._ended:
             return
         if name not in self._started and not isinstance(event, LeftOut):
             await self.queue.put(Started(name))
             self._started.add(name)
-        if not isinstance(event, Started):
+        if not isinstance(event, Started) and not self._stopped:
             await self.queue.put(event)
         if isinstance(event, Finished | Failed | LeftOut):
             self._ended.add(name)

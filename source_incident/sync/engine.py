@@ -82,6 +82,8 @@ class Sync:
         finally:
             remove_callback()
             self._client.cancellation.cancel()
+            # A stream can fail while the sync stops. Nobody reads its outcome.
+            self._emitter.stop()
             main.cancel()
             loop.run_until_complete(asyncio.gather(main, reader.close(), return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -126,6 +128,13 @@ class Sync:
         plans = [(tree, plan_scans(tree, self._config)) for tree in trees]
         self._share_stores(plans)
         try:
+            await self._read_trees(plans)
+            await self._emitter.flush_failures()
+        finally:
+            await self._emitter.close()
+
+    async def _read_trees(self, plans: list[tuple[StreamNode, list[ListScan]]]) -> None:
+        try:
             async with TaskGroup() as group:
                 for tree, scans in plans:
                     group.create_task(self._scanner.read_tree(tree, scans))
@@ -133,10 +142,6 @@ class Sync:
             await self._emitter.fail(self._selected, error)
         except Cancelled:
             pass
-        try:
-            await self._emitter.flush_failures()
-        finally:
-            await self._emitter.close()
 
     def _share_stores(self, plans: list[tuple[StreamNode, list[ListScan]]]) -> None:
         """Take a nested column's records from the pages of its own stream, where that stream is read completely."""

@@ -120,6 +120,7 @@ class PageReader:
                 return
             after = page.after
             seen.add(after)
+            del page  # the next page may need its memory
 
     async def collect(self, stream: IncidentStream, slice_: Slice) -> list[Record]:
         """Read all records of a child's slice."""

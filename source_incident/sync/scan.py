@@ -238,6 +238,7 @@ class _SequenceReader:
                         group.create_task(self.read(new))
                     previous = group.create_task(self._emit_page(sequence, page, previous))
                     emitting.append(previous)
+                    del page  # the next page may need its memory
                     if len(emitting) >= PAGES_AHEAD:
                         await emitting.popleft()
             except ApiError as error:

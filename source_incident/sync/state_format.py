@@ -21,6 +21,8 @@ logger = logging.getLogger("airbyte.incident.sync")
 
 # Keys of a state, besides the cursor.
 STATE_KEYS = ("modes", "resume", "full_read", "needs_full_read", "retry")
+# Characters of all incident modes in a state. The API has five modes.
+MAX_MODES = 1000
 # Two clocks can differ by less than this. A bookmark further ahead is a mistake.
 MAX_FUTURE = timedelta(days=1)
 
@@ -101,11 +103,11 @@ class StateParser:
             return {} if position == StreamPosition() else dict.fromkeys(DEFAULT_MODES, position)
         if not isinstance(by_mode, Mapping):
             raise self._error("modes is not an object")
-        parsed = {
-            mode: self._parse_position(value, f"modes.{modes}")
-            for modes, value in by_mode.items()
-            for mode in modes.split(",")
-        }
+        if sum(map(len, by_mode)) > MAX_MODES:
+            raise self._error(f"the names in modes have more than {MAX_MODES} characters")
+        parsed: dict[str, StreamPosition] = {}
+        for modes, value in by_mode.items():
+            parsed.update(dict.fromkeys(modes.split(","), self._parse_position(value, f"modes.{modes}")))
         return self._with_edited_bookmark(parsed, state)
 
     def _with_edited_bookmark(

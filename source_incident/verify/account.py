@@ -4,7 +4,7 @@ import copy
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -311,7 +311,8 @@ class Account:
             return Answer(stream, slice_, self.client.last_body, None, error.message)
         except ApiError as error:
             return error
-        return Answer(stream, slice_, self.client.last_body, page)
+        # The pages of a verification are kept until its end, and do not wait for each other's memory.
+        return Answer(stream, slice_, self.client.last_body, replace(page, memory=None))
 
     def _read_in_parallel(self, names: list[str]) -> None:
         executor = ThreadPoolExecutor(self._num_workers)

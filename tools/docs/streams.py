@@ -29,13 +29,17 @@ How a stream is replicated:
 - **incremental by parent**: a sync reads the records of each parent that changed since the bookmark. Children of
   incidents are also read for every incident that is still open.
 
+Every column can be null, except the columns of the key. The column `_undeclared` has the fields that this version does
+not know ([new fields](new-fields.md)).
+
 ## All streams
 
 {overview}
 ## Fields that are never emitted
 
 These values give access to something. They are removed from every record, nested ones included. They are not in the
-schemas, so a catalog can't select them.
+schemas, so a catalog can't select them. Fields that are not in the schemas are withheld too if their name says that
+they hold a credential ([new fields](new-fields.md#credentials)).
 
 {withheld}
 {sections}"""
@@ -167,7 +171,7 @@ def _type(schema: Mapping[str, Any]) -> str:
         name = "timestamp"
     elif name == "array":
         name = f"array of {_type(schema['items'])}"
-    return f"{name}, can be null" if "null" in types else name
+    return name
 
 
 @cache

@@ -38,6 +38,9 @@ class FakeClient:
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._answers = answers
 
+    def redact(self, text: str) -> str:
+        return text.replace(CONFIG.api_key, "****")
+
     def request(self, path: str, params: Mapping[str, Any] | None = None) -> FakeRequest:
         return FakeRequest(self.get(path, params))
 

@@ -47,7 +47,13 @@ def test_an_incident_of_any_mode_gets_all_its_actions_from_whole_lists(account: 
     for number in range(4):
         add_incident(account, f"t{number}", "test", actions=6)
     account.wait(hours=1)
-    to = columns(account, "actions", incident_modes=["standard", "test"])
+
+    def slow(path: str, params: Mapping[str, Any]) -> None:
+        if params.get("incident_mode") == "test":
+            time.sleep(0.02)
+
+    account.fault = slow
+    to = columns(account, "actions", incident_modes=["standard", "test"], num_workers=4)
     run = to.sync()
     assert len(run.record("incidents", "s")["actions"]) == 1
     for number in range(4):

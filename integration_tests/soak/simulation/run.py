@@ -247,6 +247,8 @@ class Simulation:
         except Interrupted:
             error = "interrupted"
         self.trace.append(f"ended: {error}")
+        if self._loop.problem:
+            raise Violation(self._loop.problem)
         for name, root in faults.refused_parents:
             # What a parent's 403 hid is read when the parent changes, or in full.
             if row := self.account.find(declarations()[name].root.name, root):
@@ -310,7 +312,7 @@ class Simulation:
             ),
             sync_factory=partial(
                 Sync,
-                new_event_loop=lambda: SimulatedLoop(clock, random, plan.shuffles),
+                new_event_loop=self._new_loop,
                 make_workers=lambda count, token: SimulatedWorkers(count, token, clock, random, plan.latency),
             ),
         )
@@ -326,6 +328,10 @@ class Simulation:
             raise
         finally:
             messages.close()  # type: ignore[attr-defined]
+
+    def _new_loop(self) -> SimulatedLoop:
+        self._loop = SimulatedLoop(self._clock, self._random, self.plan.shuffles)
+        return self._loop
 
     def _singer_catalog(self, selected: list[str]) -> dict[str, Any]:
         entries = []

@@ -92,7 +92,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         clock: the time.
         random: decides the order of callbacks that are ready.
         shuffles: run ready callbacks in a random order; otherwise in theirs.
+
+    Attributes:
+        problem: what the sync did wrong; None: nothing.
     """
+
+    problem: str | None = None
 
     _selector: _Selector
     _ready: deque[Any]
@@ -118,13 +123,24 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
+    def close(self) -> None:
+        for task in sorted(asyncio.all_tasks(self), key=hash):
+            if not task.cancelling():
+                self.problem = f"a task outlives the sync: {task.get_coro().__qualname__}"  # type: ignore[union-attr]
+        super().close()
+
     def _run_once(self) -> None:
         if self._shuffles and len(self._ready) > 1:
             ready = list(self._ready)
             self._random.shuffle(ready)
             self._ready.clear()
             self._ready.extend(ready)
-        super()._run_once()  # type: ignore[misc]
+        try:
+            super()._run_once()  # type: ignore[misc]
+        except DeadlockError as error:
+            # It can be raised where a generator is closed, which hides it.
+            self.problem = str(error)
+            raise
 
 
 class SimulatedWorkers(Workers):

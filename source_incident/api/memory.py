@@ -1,0 +1,118 @@
+"""The memory of answers: one budget for all requests of a client.
+
+A page is counted from the first byte that is read until it is emitted and freed. Small pages are free. A larger page
+waits until there is room in the budget. One page may exceed it, so that the largest page that is accepted can be read.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from source_incident.api.errors import Cancelled, UnexpectedAnswerError
+
+MB = 2**20
+# A page of so many bytes of memory is free: it never waits for others. The largest pages seen take 30 MB.
+SMALL_PAGE = 8 * MB
+LARGEST_PAGE = 128 * MB
+BUDGET = 96 * MB
+# Memory is reserved in such steps.
+STEP = 4 * MB
+# A page that has waited so long, in seconds, while no memory was freed, is read all the same: the pages that hold the
+# memory can wait for this one.
+PATIENCE = 60.0
+POLL = 0.1
+
+
+class MemoryBudget:
+    """The budget.
+
+    Args:
+        is_cancelled: asked while a page waits.
+    """
+
+    def __init__(self, is_cancelled: Callable[[], bool]) -> None:
+        self._is_cancelled = is_cancelled
+        # Reentrant: the garbage collector can free a page inside the lock.
+        self._changed = threading.Condition(threading.RLock())
+        self._used = 0
+        self._freed_at = time.monotonic()
+        # The pages that are being read, in the order in which they exceeded SMALL_PAGE.
+        self._reading: dict[int, None] = {}
+
+    @property
+    def used(self) -> int:
+        """The bytes that larger pages hold."""
+        return self._used
+
+    def reserve(self, page: "PageMemory", size: int) -> float:
+        """Reserve memory for a page, in total. It waits for room.
+
+        Returns:
+            The seconds waited.
+
+        Raises:
+            UnexpectedAnswerError: the page is too large.
+            Cancelled: the run is being stopped.
+        """
+        if size > LARGEST_PAGE:
+            raise UnexpectedAnswerError(f"the answer would take more than {LARGEST_PAGE // MB} MB of memory")
+        if size <= max(SMALL_PAGE, page.size):
+            return 0.0
+        size = min(-(-size // STEP) * STEP, LARGEST_PAGE)
+        started_at = time.monotonic()
+        with self._changed:
+            self._reading.setdefault(id(page))
+            while not self._has_room(page, size, started_at):
+                if self._is_cancelled():
+                    raise Cancelled
+                self._changed.wait(POLL)
+            self._used += size - page.size
+            page.size = size
+        return time.monotonic() - started_at
+
+    def read(self, page: "PageMemory") -> None:
+        """Note that a page has been read and parsed."""
+        with self._changed:
+            self._reading.pop(id(page), None)
+            self._changed.notify_all()
+
+    def free(self, page: "PageMemory") -> None:
+        """Return the memory of a page."""
+        with self._changed:
+            self._reading.pop(id(page), None)
+            if page.size:
+                self._used -= page.size
+                page.size = 0
+                self._freed_at = time.monotonic()
+                self._changed.notify_all()
+
+    def _has_room(self, page: "PageMemory", size: int, started_at: float) -> bool:
+        others = self._used - page.size
+        if others + size <= BUDGET:
+            return True
+        # The first of the pages that are being read can always finish. Otherwise each could hold a part for ever.
+        if others <= BUDGET and next(iter(self._reading)) == id(page):
+            return True
+        now = time.monotonic()
+        if now - max(started_at, self._freed_at) < PATIENCE:
+            return False
+        self._freed_at = now
+        return True
+
+
+class PageMemory:
+    """The memory of one page. It is freed with the object, which the page keeps.
+
+    Attributes:
+        size: the reserved bytes; 0: the page is small.
+    """
+
+    __slots__ = ("_budget", "size")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self.size = 0
+        self._budget = budget
+
+    def __del__(self) -> None:
+        if self.size:
+            self._budget.free(self)
