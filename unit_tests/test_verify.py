@@ -10,8 +10,13 @@ from typing import Any, cast
 
 import pytest
 
+from source_incident.api.memory import MemoryBudget, PageMemory
+from source_incident.config import Config
+from source_incident.connection import make_client, make_streams
 from source_incident.streams import STREAMS
-from source_incident.verify.account import MAX_REQUESTS, Account
+from source_incident.streams.incidents import Severities
+from source_incident.streams.page import Page
+from source_incident.verify.account import MAX_REQUESTS, Account, VerifyClient
 from source_incident.verify.assumption import (
     MAX_DETAILS,
     Assumption,
@@ -183,3 +188,15 @@ def test_the_formats_have_the_same_content() -> None:
             assert item["name"] in text
             assert item["result"] in text
         assert "not found (404)" in text
+
+
+def test_a_kept_answer_does_not_hold_the_memory_that_another_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page([{"id": "1"}], None, memory=PageMemory(MemoryBudget(lambda: False)))
+    monkeypatch.setattr(Severities, "read_page", lambda *_: page)
+    config = Config.parse({"api_key": "inc_5ecret_key_0123456789"})
+    client = make_client(config, kind=VerifyClient)
+    account = Account(client, make_streams(config, client), ["severities"], num_workers=1)
+    account.read_first_pages(["severities"])
+    answer = account.records("severities")
+    assert answer.page
+    assert answer.page.memory is None
