@@ -98,6 +98,13 @@ def _other_fingerprint(name: str, entry: dict[str, Any]) -> None:
     entry["fingerprint"] = f"{name}-{entry['fingerprint']}"
 
 
+def _cut_shifts(answer: Answer) -> None:
+    if answer.path == "/v2/schedule_entries":
+        (start,) = answer.query["entry_window_start"]
+        for entry in answer.body["schedule_entries"]["scheduled"]:
+            entry["start_at"] = max(entry["start_at"], start)
+
+
 def _truncate(answer: Answer) -> None:
     del answer.records[10:]
     answer.body["pagination_meta"]["page_size"] = 10
@@ -143,11 +150,8 @@ BREAKS = {
     "errors.not_found": Break(options=fault("404:body=html,path=/v2/incidents/*"), details="no error body"),
     "missing_parents.not_found": Break(answer=_no_such_incident, details="answers with 0 records"),
     "records.types": Break(
-        answer=edit_records(SEVERITIES, rank="high", created_at="yesterday", name=None),
+        answer=edit_records(SEVERITIES, rank="high", created_at="yesterday"),
         details="severities.rank is string instead of integer",
-    ),
-    "records.required": Break(
-        answer=edit(SEVERITIES, lambda answer: answer.records[0].pop("name")), details="severities.name (1 time in 4"
     ),
     "records.unique": Break(options=fault(f"duplicate:path={SEVERITIES}"), details="severities: 1 record of 5"),
     "records.parents": Break(
@@ -164,6 +168,11 @@ BREAKS = {
         details="incidents.incident_status.colour",
     ),
     "schedule_entries.window": Break(("schedule_entries",), answer=_entries(_in_the_past), details="outside"),
+    "schedule_entries.scheduled": Break(
+        ("schedule_entries",),
+        answer=_cut_shifts,
+        details="scheduled: 1 shift of 1 cut",
+    ),
     "schedule_entries.fingerprints": Break(("schedule_entries",), answer=_entries(_other_fingerprint)),
     "alert_notes.owner": Break(
         ("alert_notes",),

@@ -27,6 +27,7 @@ from source_incident.config import DEFAULT_MODES
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream, parent_ids
 from source_incident.streams.page import Page, Record, Slice
+from source_incident.timestamps import format_timestamp
 from source_incident.verify.assumption import NotTriedError, RefusedError, scope_name
 
 # The most requests of a run. Retries are not counted.
@@ -108,6 +109,13 @@ class Answer:
     @property
     def keys(self) -> set[str]:
         return {self.key(record) for record in self.records}
+
+
+def _window_from_now(stream: IncidentStream) -> Slice:
+    """The part of a slice that lets a time window start now. The first page of an earlier one has nothing to emit."""
+    if not stream.window_parameters:
+        return {}
+    return {"filters": {stream.window_parameters[0]: format_timestamp(clock.now())}}
 
 
 def middle_first(records: list[Record]) -> list[Record]:
@@ -342,7 +350,7 @@ class Account:
             raise NotTriedError(f"{parent.name} could not be read")
         for record in middle_first(found.records):
             if child_slice := stream.child_slice(record, parent_ids(found.slice)):
-                return child_slice
+                return {**child_slice, **_window_from_now(stream)}
         raise NotTriedError(f"{parent.name}: the account has no records")
 
     def _with_parents(self) -> list[str]:

@@ -5,19 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from source_incident.projection import JSON_TYPES
 from source_incident.streams.page import Record
 from source_incident.timestamps import parse_timestamp
 from source_incident.verify.assumption import field_name
-
-JSON_TYPES: Mapping[type, str] = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    type(None): "null",
-}
 
 
 @dataclass
@@ -26,12 +17,10 @@ class Differences:
 
     Attributes:
         wrong_types: values of another type, null where the schema does not allow it, and timestamps that are none.
-        missing: fields that are missing, although the schema does not allow null.
         unknown: fields that the schema does not have.
     """
 
     wrong_types: Counter[str] = field(default_factory=Counter)
-    missing: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
     def add(self, value: Any, schema: Mapping[str, Any], path: str) -> None:
@@ -56,8 +45,6 @@ class Differences:
         for name, described in properties.items():
             if name in value:
                 self.add(value[name], described, f"{path}.{name}")
-            elif "null" not in described.get("type", []):
-                self.missing[f"{path}.{name}"] += 1
         for name in value.keys() - properties.keys():
             if isinstance(others, Mapping):
                 self.add(value[name], others, f"{path}.*")

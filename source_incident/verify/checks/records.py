@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from source_incident.streams.kinds import ChildStream
@@ -34,10 +35,6 @@ def _types(account: Account) -> Result:
     return _schema_check(account, "wrong_types")
 
 
-def _required(account: Account) -> Result:
-    return _schema_check(account, "missing")
-
-
 def _unknown_fields(account: Account) -> Result:
     return _schema_check(account, "unknown")
 
@@ -66,9 +63,8 @@ def _parents(account: Account) -> Result:
 
 
 def _entry_window(account: Account) -> Result:
-    answer = account.records("schedule_entries")
-    params = dict(answer.stream.request_params(None, answer.slice))
-    bounds = [cursor_of(params, parameter) for parameter in answer.stream.window_parameters or ()]
+    answer = account.first_page("schedule_entries")
+    bounds = _window(answer)
     evidence = Evidence()
     for name, entries in _entries(answer):
         outside = 0
@@ -82,14 +78,37 @@ def _entry_window(account: Account) -> Result:
     return evidence.result("schedule_entries: no entry has a start and an end")
 
 
+def _true_start(account: Account) -> Result:
+    answer = account.first_page("schedule_entries")
+    start = _window(answer)[0]
+    evidence = Evidence()
+    cut = 0
+    for entry in dict(_entries(answer))["scheduled"]:
+        began = cursor_of(entry, "start_at")
+        if start and began and began <= start:
+            evidence.seen += 1
+            cut += began == start
+    if cut:
+        evidence.expect(False, f"scheduled: {plural(cut, 'shift')} of {evidence.seen} cut at the start of the window")
+    return evidence.result("schedule_entries: no scheduled shift is running")
+
+
+def _window(answer: Answer) -> list[datetime | None]:
+    """The start and the end of the window in the request."""
+    params = dict(answer.stream.request_params(None, answer.slice))
+    return [cursor_of(params, parameter) for parameter in answer.stream.window_parameters or ()]
+
+
 def _entry_fingerprints(account: Account) -> Result:
-    answer = account.records("schedule_entries")
+    answer = account.first_page("schedule_entries")
     lists = dict(_entries(answer))
     planned = {_shift(entry): entry.get("fingerprint") for entry in lists["scheduled"]}
     overrides = [entry.get("fingerprint") for entry in lists["overrides"]]
     evidence = Evidence()
     different = 0
     for entry in lists["final"]:
+        if cursor_of(entry, "start_at") == _window(answer)[0]:
+            continue  # It is cut, so it has a fingerprint of its own.
         if _shift(entry) in planned and entry.get("fingerprint") not in overrides:
             evidence.seen += 1
             different += entry.get("fingerprint") != planned[_shift(entry)]
@@ -132,7 +151,6 @@ def _synced_at(account: Account) -> Result:
 
 ASSUMPTIONS = (
     Assumption("records.types", "Records", "Values have the types that the schemas have, at any depth", _types),
-    Assumption("records.required", "Records", "Fields that can't be null are not missing", _required),
     Assumption("records.unique", "Records", "Keys are unique on a page", _unique_keys),
     Assumption("records.parents", "Records", "A child list has only children of the parent in the request", _parents),
     Assumption(
@@ -143,6 +161,13 @@ ASSUMPTIONS = (
         "Schedule entries",
         "Entries overlap the window in the request",
         _entry_window,
+        streams=("schedule_entries",),
+    ),
+    Assumption(
+        "schedule_entries.scheduled",
+        "Schedule entries",
+        "In scheduled, a shift that is running when the window starts has its true start",
+        _true_start,
         streams=("schedule_entries",),
     ),
     Assumption(
