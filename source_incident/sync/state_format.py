@@ -172,7 +172,7 @@ class StateParser:
             return None
         if not isinstance(value, Mapping) or type(value.get("version")) is not int:
             raise self._error("full_read is not an object with a version")
-        began_at = self._parse_moment(value.get("began"), "full_read.began")
+        began_at = self._parse_moment(value.get("began"), "full_read.began", by_machine=True)
         start_date = value.get("start_date")
         done = value.get("done")
         return FullRead(
@@ -197,11 +197,20 @@ class StateParser:
             frozenset(map(str, ids)) if isinstance(ids, list) else None,
         )
 
-    def _parse_moment(self, value: Any, name: str) -> datetime:
+    def _parse_moment(self, value: Any, name: str, by_machine: bool = False) -> datetime:
+        """Parse a timestamp.
+
+        Args:
+            value: the value in the state.
+            name: its name, for errors.
+            by_machine: it comes from the machine's clock, which can have been wrong: a future one means now.
+        """
         try:
             moment = parse_timestamp(value)
         except (ValueError, OverflowError, AttributeError, TypeError):
             raise self._error(f"{name} is {repr(value)[:40]}, not a timestamp such as 2024-01-01T00:00:00Z") from None
+        if by_machine:
+            moment = min(moment, clock.now())
         if moment > clock.now() + MAX_FUTURE:
             raise self._error(f"{name} is {repr(value)[:40]}, in the future: nothing would be read until then")
         # Go's zero time is in the year 1, for example.
