@@ -61,12 +61,12 @@ def test_headers_and_body_share_the_request_timeout(make: Make) -> None:
 
 def test_the_request_timeout_bounds_the_answer_of_a_proxy(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer() as proxy:
-        proxy.add(trickle(proxy, b"HTTP/1.1 200 " + b"O" * 1000), answer({"ok": 1}))
-        monkeypatch.setenv("http_proxy", proxy.url)
+        proxy.add(trickle(proxy, b"HTTP/1.1 200 " + b"O" * 1000))
+        monkeypatch.setenv("https_proxy", proxy.url)
         started_at = time.monotonic()
-        assert make("http://api.example", request_timeout=0.3).get("/v2/things").body == {"ok": 1}
+        get_error(make("https://api.example", request_timeout=0.3, max_retries=0), TransientError)
     assert time.monotonic() - started_at < 1
-    assert proxy.lines()[0].startswith("GET http://api.example/v2/things ")
+    assert proxy.lines()[0].startswith("CONNECT api.example:443 ")
 
 
 def test_each_answer_on_a_kept_connection_has_the_full_timeout(make: Make) -> None:
