@@ -1,7 +1,7 @@
 """SourceIncident: spec, check, discover and read, as the Airbyte CDK calls them."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ from source_incident.connection import check_environment, make_client, make_stre
 from source_incident.display import Show, no_display
 from source_incident.errors import InputError
 from source_incident.messages import MessageConverter
-from source_incident.projection import Projection
+from source_incident.projection import UNDECLARED, Projection
 from source_incident.protocol import check_stream_name
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
@@ -215,6 +215,7 @@ class SourceIncident(AbstractSource):
                 _stream_state(stream, config, incremental, states.get(name)),
                 nested=_nested_columns(stream, configured.stream),
                 optional=name in self._optional,
+                has_foreign_catalog=UNDECLARED not in _columns(configured.stream),
             )
         return list(selected.values())
 
@@ -233,10 +234,13 @@ def _projections(streams: Mapping[str, IncidentStream], catalog: ConfiguredAirby
 
 def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:
     """The nested columns in the catalog's schema. A schema without columns selects all of them."""
+    columns = _columns(configured)
+    return frozenset(stream.nested) & columns if columns else frozenset(stream.nested)
+
+
+def _columns(configured: AirbyteStream) -> Set[str]:
     properties = (configured.json_schema or {}).get("properties")
-    if not isinstance(properties, Mapping) or not properties:
-        return frozenset(stream.nested)
-    return frozenset(stream.nested) & properties.keys()
+    return properties.keys() if isinstance(properties, Mapping) else frozenset()
 
 
 def _stream_state(

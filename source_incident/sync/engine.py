@@ -121,7 +121,7 @@ class Sync:
         for selected in self._selected:
             root = selected.stream.root() if isinstance(selected.stream, ChildStream) else type(selected.stream)
             start_date = self._config.start_date if issubclass(root, CursorStream) else None
-            selected.state.begin(now, self._config.full_read_days, start_date)
+            selected.state.begin(now, self._config.full_read_days, start_date, selected.has_foreign_catalog)
             if selected.stream.has_window:
                 selected.state.note_gap()
         trees = plan_trees(self._streams, self._selected)

@@ -21,12 +21,14 @@ class SelectedStream:
         nested: its selected nested columns.
         optional: the user did not select it: where the key may not read it, it is left out with a warning.
         state: its positions and full reads.
+        has_foreign_catalog: another program made its catalog, so the column `_undeclared` is missing.
     """
 
     stream: IncidentStream
     state: StreamState
     nested: frozenset[str] = frozenset()
     optional: bool = False
+    has_foreign_catalog: bool = False
 
     @property
     def name(self) -> str:

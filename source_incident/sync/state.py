@@ -61,13 +61,16 @@ class StreamState:
         """Whether a full read is in progress."""
         return self.full_read is not None and not self.full_read.is_finished
 
-    def begin(self, now: datetime, full_read_days: int, start_date: datetime | None) -> None:
+    def begin(
+        self, now: datetime, full_read_days: int, start_date: datetime | None, has_foreign_catalog: bool = False
+    ) -> None:
         """Decide whether this sync reads the stream in full, and start or continue the full read.
 
         Args:
             now: the current time.
             full_read_days: an incremental stream is read in full again after so many days; 0: never.
             start_date: the config's start date.
+            has_foreign_catalog: another program made the catalog.
         """
         if self.full_read and not self.full_read.is_finished:
             if self.is_full_refresh and self.retry:
@@ -88,9 +91,12 @@ class StreamState:
             max(version, last.version + 1) if last else version,
             now,
             start_date,
-            keeps_older_rows=bool(last and _keeps_older_rows(start_date, last)),
+            # A bookmark without a full read comes from another program too. It can have loaded rows from before the
+            # start date, which no full read sees.
+            keeps_older_rows=start_date is not None
+            and (_keeps_older_rows(start_date, last) if last else has_foreign_catalog or not first),
             skipped_before=bool(last and last.skipped_parents),
-            # Another program or a lost state can have filled the destination with older rows.
+            # A lost state leaves no trace of such rows. They are kept once.
             has_gap=bool(start_date and not last),
         )
         self.positions = {mode: position.restarted() for mode, position in self.positions.items()}

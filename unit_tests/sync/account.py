@@ -201,6 +201,7 @@ class Destination:
     rows: dict[str, dict[str, tuple[dict[str, Any], int | None]]] = field(default_factory=dict)
     singer: bool = False
     optional: bool = False
+    has_foreign_catalog: bool = False
 
     def sync(self, kill_after: int | None = None) -> Run:
         """Sync, and stop after so many events."""
@@ -215,7 +216,8 @@ class Destination:
             modes = config.incident_modes if root.mode_parameter else ("",)
             cursor = stream.bookmark_key if self.cursor else None
             state = self._saved_state(name, cursor)
-            selected.append(SelectedStream(stream, StreamState(name, cursor, modes, state), nested, self.optional))
+            stream_state = StreamState(name, cursor, modes, state)
+            selected.append(SelectedStream(stream, stream_state, nested, self.optional, self.has_foreign_catalog))
         events = Sync(self.account, config, streams, selected, CancellationToken()).run()  # type: ignore[arg-type]
         for event in events:
             if kill_after is not None and len(run.events) >= kill_after:

@@ -333,6 +333,22 @@ def test_the_first_full_read_with_a_start_date_keeps_older_rows(account: Account
     assert "a0" in to.ids("alerts")
 
 
+@pytest.mark.parametrize("known_by", ["catalog", "bookmark"])
+def test_a_start_date_keeps_the_older_rows_of_another_program(account: Account, known_by: str) -> None:
+    with_alerts(account)
+    to = destination(account, "alerts", start_date="2026-03-01T12:30:00Z", full_read_days=1)
+    to.has_foreign_catalog = known_by == "catalog"
+    if known_by == "bookmark":
+        to.states["alerts"] = {"updated_at": "2026-03-01T12:00:00.000Z"}
+    to.rows["alerts"] = {"a0": ({"id": "a0"}, None)}
+    for _ in range(4):
+        assert to.sync().version("alerts") is None
+        account.wait(days=2)
+    assert "a0" in to.ids("alerts")
+    del to.settings["start_date"]
+    assert to.sync().version("alerts") is not None
+
+
 def test_a_later_start_date_keeps_the_rows_before_it(account: Account) -> None:
     to = destination(with_alerts(account), "alerts", full_read_days=1)
     to.sync()
