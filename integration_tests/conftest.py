@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from integration_tests.support.catalog import Catalog
 from integration_tests.support.sandboxes import KEY, SMALL, StartSandbox
 from integration_tests.support.tap import AIRBYTE, PROTOCOLS, REFERENCE, SINGER, MakeTap, Tap
 from sandbox import Sandbox
+
+
+def pytest_configure() -> None:
+    # A shell starts its background jobs with SIGINT ignored, and so would the programs that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,6 +30,8 @@ settings.load_profile("project")
 def pytest_configure(config: pytest.Config) -> None:
     # The lint of the spec is one of the CDK's standard tests, which use this marker.
     config.addinivalue_line("markers", "image_tests: the CDK's, not used here")
+    # A shell starts its background jobs with SIGINT ignored, and so would the programs that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Result(NamedTuple):

@@ -56,7 +56,7 @@ def test_resumes_a_failed_sync_and_then_loads_the_changes(
     names = ["alerts", "incidents", "follow_ups", "users"]
     with_catalog = {"TAP_CATALOG": str(tmp_path / "catalog.json")}
     (tmp_path / "catalog.json").write_text(json.dumps(catalog.of(SINGER, names)))
-    sandbox = new_sandbox(incidents=30, alerts=200, fault=["status:status=500,path=/v2/alerts,query=after="])
+    sandbox = new_sandbox(incidents=30, alerts=200, fault=["500:path=/v2/alerts,query=after="])
     state = tmp_path / "state.json"
     failed = sync(sandbox, postgres, state, INCIDENT_MAX_RETRIES="0", **with_catalog)
     assert failed.returncode == 1
