@@ -14,6 +14,7 @@ from source_incident.connection import check_environment, make_client, make_stre
 from source_incident.errors import InputError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
+from source_incident.streams.probe import Probes
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ def survey(settings: Mapping[str, Any]) -> Survey:
     """
     config, client = _connect(settings)
     key_name = _key_name(client)
-    results = _query_streams(config, client, _length)
+    probes = Probes(lambda kind: kind(client, config))
+    results = _query_streams(config, client, lambda stream: _length(stream, probes))
     return Survey(
         key_name=key_name,
         lengths={name: result for name, result in results.items() if isinstance(result, ListLength)},
@@ -81,7 +83,8 @@ def check_key(logger: logging.Logger, settings: Mapping[str, Any]) -> AirbyteCon
         if key_name := _key_name(client):
             logger.info("The API key is %r", key_name)
         incidents_error = _forbidden_error(client, "/v2/incidents")
-        results = _query_streams(config, client, IncidentStream.probe)
+        probes = Probes(lambda kind: kind(client, config))
+        results = _query_streams(config, client, lambda stream: probes.probe(type(stream)))
     except (InputError, ApiError) as error:
         return AirbyteConnectionStatus(status=Status.FAILED, message=str(error))
     if incidents_error:
@@ -132,10 +135,10 @@ def _forbidden_error(client: Client, path: str) -> ForbiddenError | None:
     return None
 
 
-def _length(stream: IncidentStream) -> ListLength | None:
+def _length(stream: IncidentStream, probes: Probes) -> ListLength | None:
     """Read the first page of a stream. A child stream is only probed, because it has a list for each parent."""
     if isinstance(stream, ChildStream):
-        stream.probe()
+        probes.probe(type(stream))
         return None
     page = stream.read_page({"modes": DEFAULT_MODES}, None)
     if page.total is not None:

@@ -106,11 +106,12 @@ def test_check_makes_at_most_three_requests_for_a_list_that_is_unavailable(
 ) -> None:
     """Someone waits for the result, so check retries less often than a sync."""
     monkeypatch.setattr(Client, "sleep", lambda *_: None)
-    for path in ("workflows", "users", "severities"):
+    # Several streams need the first status page.
+    for path in ("workflows", "users", "severities", "status_pages"):
         account.answers[path] = ({}, 503)
     assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.SUCCEEDED
     paths = Counter(line.split()[1].partition("?")[0] for line in server.lines())
-    assert {paths[path] for path in ("/v2/workflows", "/v2/users", "/v1/severities")} == {tries}
+    assert {paths[path] for path in ("/v2/workflows", "/v2/users", "/v1/severities", "/v2/status_pages")} == {tries}
     server.requests.clear()
     account.answers["identity"] = ({}, 503)
     assert check_key(LOGGER, {**settings, "max_retries": max_retries}).status == Status.FAILED

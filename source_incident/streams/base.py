@@ -159,20 +159,6 @@ class IncidentStream(HttpStream, ABC):
                 del response  # the next answer may need its memory
                 request.retry(error)
 
-    def probe(self) -> None:
-        """Request one record, to check whether the key may read the list.
-
-        Raises:
-            ApiError: it may not, or the request failed.
-        """
-        stream_slice = self.any_slice()
-        if stream_slice is not None:
-            self.first_records(stream_slice)
-
-    def any_slice(self) -> Slice | None:
-        """A slice that exists; None: there is no record of the parent to ask for."""
-        return {}
-
     def first_records(self, stream_slice: Slice) -> list[Record]:
         """The first record of a slice, or all of them where the list has no pages."""
         params = {**self.request_params(None, stream_slice), **({"page_size": 1} if self.page_size else {})}

@@ -114,14 +114,6 @@ class ChildStream(IncidentStream, ABC):
         id_ = parent_record.get(self.parent_field)
         return {**parent_ids(parent_slice), self.parent_key: id_} if id_ else None
 
-    def any_slice(self) -> Slice | None:
-        parent = self.parent(self._client, self.config)
-        parent_slice = parent.any_slice()
-        if parent_slice is None:
-            return None
-        slices = (self.child_slice(record, parent_slice) for record in parent.first_records(parent_slice))
-        return next((slice_ for slice_ in slices if slice_), None)
-
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
         params = dict(super().slice_params(stream_slice))
         if f"{{{self.parent_key}}}" not in self.endpoint:

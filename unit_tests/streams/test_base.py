@@ -101,19 +101,6 @@ def test_quotes_an_id_in_a_path(id_: Any, path: str) -> None:
     assert make(PostmortemDocumentContents).path(stream_slice={"postmortem_document_id": id_}) == path
 
 
-@pytest.mark.parametrize(
-    ("stream", "expected"),
-    [
-        (Users, ("/v2/users", {"include_inactive": "true", "page_size": 1})),
-        (Severities, ("/v1/severities", {})),
-    ],
-)
-def test_a_probe_requests_one_record(stream: Any, expected: tuple[str, dict[str, Any]]) -> None:
-    client = FakeClient(lambda *_: {stream.records_key: []})
-    make(stream, client).probe()
-    assert client.requests == [expected]
-
-
 # Records
 
 

@@ -1,6 +1,5 @@
 """The kinds of stream: cursor filters, lookback, children."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from source_incident.config import Config
 from source_incident.streams import STREAMS
-from source_incident.streams.alerts import AlertNotes, Alerts
+from source_incident.streams.alerts import Alerts
 from source_incident.streams.incidents import (
     Actions,
     CallTranscriptEntries,
@@ -18,7 +17,7 @@ from source_incident.streams.incidents import (
 )
 from source_incident.streams.kinds import ChildStream, CursorStream, IncrementalStream, parent_ids
 from source_incident.streams.on_call import Escalations
-from unit_tests.streams.fakes import CONFIG, FakeClient, make, params
+from unit_tests.streams.fakes import CONFIG, make, params
 
 # Cursors
 
@@ -91,22 +90,3 @@ def test_the_slice_of_a_child_has_the_ids_of_its_parents_only() -> None:
     assert child.child_slice({}, parent_slice) is None
     assert child.bookmark_key == "incident_updated_at"
     assert parent_ids({**parent_slice, "span": (None, None)}) == {"incident_id": "01I"}
-
-
-def test_a_probe_of_a_child_requests_the_list_of_its_first_parent() -> None:
-    def answers(path: str, query: Mapping[str, Any]) -> Any:
-        assert query["page_size"] == 1
-        if path == "/v2/alerts":
-            return {"alerts": [{"id": "a1"}, {"id": "a2"}]}
-        return {"alert_notes": []}
-
-    client = FakeClient(answers)
-    make(AlertNotes, client).probe()
-    assert [path for path, _ in client.requests] == ["/v2/alerts", "/v1/alert_notes"]
-    assert client.requests[1][1]["alert_id"] == "a1"
-
-
-def test_a_probe_of_a_child_without_parents_requests_the_parents_only() -> None:
-    client = FakeClient(lambda path, _: {"incidents": []} if path == "/v2/incidents" else {"call_sessions": []})
-    make(CallTranscriptEntries, client).probe()
-    assert [path for path, _ in client.requests] == ["/v2/incidents"]
