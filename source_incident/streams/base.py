@@ -69,6 +69,7 @@ class IncidentStream(HttpStream, ABC):
     required_fields: ClassVar[tuple[str, ...]] = ()
     complete_until: ClassVar[str | None] = None
     known_values: ClassVar[Mapping[str, frozenset[str]]] = {}
+    filter_values_from: ClassVar[str | None] = None
     reads_all_parents: ClassVar[bool] = False
 
     def __init__(self, client: Client, config: Config) -> None:
@@ -255,6 +256,9 @@ class IncidentStream(HttpStream, ABC):
             for field in self.required_fields:
                 if body.get(field) is None:
                     raise UnexpectedAnswerError(f"the answer has no {field!r}")
+            # Every field of a record can be optional. An error that a proxy wraps in a 200 has none of them.
+            if body and body.keys().isdisjoint(self.get_json_schema()["properties"]):
+                raise UnexpectedAnswerError(f"the answer has no field of {self.name}")
             return [dict(body)]
         if self.records_key not in body:
             raise UnexpectedAnswerError(f"the answer has no {self.records_key!r}")

@@ -29,6 +29,7 @@ class Incidents(IncrementalStream):
     page_size = 250
     # live: without the filter, the list has no declined, canceled or merged incidents (docs/api.md, incident filters).
     query = {"status_category[one_of]": list(STATUS_CATEGORIES)}
+    filter_values_from = "incident_statuses"
     # `call_url` is emitted, although some providers admit anyone who has it to the call. It is a column of
     # incident.io's own tap.
     nested = {

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from source_incident import clock
-from source_incident.api import AuthenticationError, Cancelled, Client, UnreachableError
+from source_incident.api import ApiError, AuthenticationError, Cancelled, Client, UnreachableError
 from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
@@ -14,7 +14,7 @@ from source_incident.sync.emitter import Emitter
 from source_incident.sync.events import Event, Interrupted
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, plan_scans, plan_trees
-from source_incident.sync.reader import PageReader
+from source_incident.sync.reader import CHILD_PAGE, PageReader
 from source_incident.sync.scan import ListScanner
 from source_incident.sync.tasks import TaskGroup
 from source_incident.sync.workers import Workers
@@ -68,7 +68,7 @@ class Sync:
         """
         loop = self._new_event_loop()
         workers = self._make_workers(self._config.num_workers, self._cancellation)
-        reader = PageReader(workers)
+        reader = self._reader = PageReader(workers)
         self._emitter = Emitter()
         self._scanner = ListScanner(self._client, self._config, self._streams, reader, self._emitter, self._stores)
         self._cancelled = asyncio.Event()
@@ -138,10 +138,22 @@ class Sync:
             async with TaskGroup() as group:
                 for tree, scans in plans:
                     group.create_task(self._scanner.read_tree(tree, scans))
+                for name in _lists_of_filter_values([tree for tree, _ in plans]):
+                    group.create_task(self._check_filter_values(self._streams[name]))
         except (AuthenticationError, UnreachableError) as error:
             await self._emitter.fail(self._selected, error)
         except Cancelled:
             pass
+
+    async def _check_filter_values(self, stream: IncidentStream) -> None:
+        """Read a list for the warnings of `known_values` alone."""
+        try:
+            async for _ in self._reader.pages(stream, {}, priority=CHILD_PAGE):
+                pass
+        except Cancelled:
+            raise
+        except ApiError as error:
+            logger.info("%s could not be checked for unknown values: %s", stream.name, error)
 
     def _share_stores(self, plans: list[tuple[StreamNode, list[ListScan]]]) -> None:
         """Take a nested column's records from the pages of its own stream, where that stream is read completely."""
@@ -154,6 +166,12 @@ class Sync:
         for tree, scans in plans:
             if tree.name in nested_streams and tree.selected and all(scan.is_complete for scan in scans):
                 self._stores[tree.name] = NestedStore(scans=len(scans))
+
+
+def _lists_of_filter_values(trees: list[StreamNode]) -> set[str]:
+    """The lists that no tree reads, and that have the values of a tree's filter."""
+    names = {tree.stream.filter_values_from for tree in trees if tree.stream.filter_values_from}
+    return names - {tree.name for tree in trees}
 
 
 def _set_from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

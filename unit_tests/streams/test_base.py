@@ -30,6 +30,7 @@ from source_incident.streams.on_call import (
     OnCallNotificationPauses,
     PayConfigWeeklyRules,
     ScheduleEntries,
+    UserPagingProviders,
 )
 from source_incident.streams.organisation import IpAllowlists, PolicyFindings, Secrets, Users
 from source_incident.streams.status_pages import StatusPageStructures
@@ -102,6 +103,13 @@ def test_quotes_an_id_in_a_path(id_: Any, path: str) -> None:
 
 
 # Records
+
+
+def test_rejects_a_body_without_any_field_of_its_record() -> None:
+    slice_ = {"user_id": "01U"}
+    with pytest.raises(UnexpectedAnswerError, match="no field of user_paging_providers"):
+        parse(UserPagingProviders, {"message": "temporarily unavailable"}, slice_)
+    assert parse(UserPagingProviders, {}, slice_) == [{"user_id": "01U"}]
 
 
 def test_adds_the_fields_that_join_a_record_to_its_parents() -> None:

@@ -26,7 +26,8 @@ def make_streams(client: Client, config: Config) -> dict[str, IncidentStream]:
 
 def select(stream: IncidentStream, *, incremental: bool = False, optional: bool = False) -> SelectedStream:
     """A selected stream before its first sync."""
-    state = StreamState(stream.name, stream.bookmark_key if incremental else None, ("",), None)
+    modes = stream.config.incident_modes if stream.mode_parameter else ("",)
+    state = StreamState(stream.name, stream.bookmark_key if incremental else None, modes, None)
     return SelectedStream(stream, state, optional=optional)
 
 

@@ -1,5 +1,6 @@
 """A sync: the order of its events, its outcomes, its cancellation."""
 
+import logging
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from source_incident.api import AuthenticationError, UnreachableError
 from source_incident.cancellation import CancellationToken
 from source_incident.sync import Event, Failed, Finished, Interrupted, Records, Started, Sync
-from unit_tests.api.server import ScriptedServer, answer
+from unit_tests.api.server import FORBIDDEN, ScriptedServer, answer
 from unit_tests.sync.events import check_order, make_client, make_streams, select
 
 
@@ -94,3 +95,30 @@ def test_a_caller_that_stops_pulling_ends_the_sync() -> None:
         count = len(server.requests)
         time.sleep(0.2)
         assert len(server.requests) <= count + 4, "only requests in flight ended"
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_sync_of_incidents_alone_checks_that_the_filter_names_every_status_category(
+    caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    statuses = {"incident_statuses": [{"id": "s1", "category": "live"}, {"id": "s2", "category": "parked"}]}
+
+    def answers(path: str) -> bytes:
+        if path.startswith("/v1/incident_statuses"):
+            return answer(statuses if status == 200 else FORBIDDEN, status)
+        return answer({"incidents": [], "pagination_meta": {}})
+
+    caplog.set_level(logging.INFO, "airbyte")
+    with ScriptedServer(default=answers) as server:
+        events = list(new_sync(server, "incidents").run())
+    assert [event.stream for event in events if isinstance(event, Finished)] == ["incidents"]
+    messages = "\n".join(caplog.messages)
+    assert ("unknown category 'parked'" in messages) == (status == 200)
+    assert ("incident_statuses could not be checked" in messages) == (status == 403)
+    assert sum("/v1/incident_statuses" in line for line in server.lines()) == 1
+
+
+def test_a_sync_of_the_incident_statuses_needs_no_further_request_for_their_categories() -> None:
+    with ScriptedServer(default=lambda path: answer({path[4:].partition("?")[0]: [], "pagination_meta": {}})) as server:
+        list(new_sync(server, "incidents", "incident_statuses").run())
+    assert sum("/v1/incident_statuses" in line for line in server.lines()) == 1
