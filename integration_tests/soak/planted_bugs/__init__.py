@@ -81,10 +81,10 @@ BUGS = (
     _bug(
         "a killed full read gets a new version",
         "sync/state.py",
-        "        if self.is_reading_in_full:\n            return\n",
-        "        if self.is_reading_in_full:\n"
+        "        if self.full_read and not self.full_read.is_finished:\n            if self.is_full_refresh",
+        "        if self.full_read and not self.full_read.is_finished:\n"
         "            self.full_read = replace(self.full_read, version=int(now.timestamp() * 1000))\n"
-        "            return\n",
+        "            if self.is_full_refresh",
     ),
     _bug(
         "a resumed full read is an incremental one",
@@ -107,9 +107,9 @@ BUGS = (
     _bug(
         "a refused cursor is taken as the end of the list",
         "sync/reader.py",
-        "                if after is None:\n                    raise\n",
-        "                if after is None:\n                    raise\n"
-        "                if error.status == 422:\n                    return\n",
+        "                raise PageExpiredError(error) from None\n",
+        "                if error.status == 422:\n                    return\n"
+        "                raise PageExpiredError(error) from None\n",
     ),
     _bug(
         "the bound of a filtered list ignores the lookback",

@@ -133,6 +133,8 @@ def needed_streams(plan: Plan) -> list[str]:
             needed.add(declaration.name)
             declaration = declaration.parent
         needed.add(declaration.name)
+        if declaration.stream.filter_values_from:
+            needed.add(declaration.stream.filter_values_from)
         needed.update(stream.name for column, stream in declaration.nested.items() if column in plan.nested)
     # In the order of the declarations, so that parents come first.
     return [name for name in declarations() if name in needed]
