@@ -76,6 +76,8 @@ class FullRead:
         keeps_older_rows: the destination can have rows from before `start_date`, which this read does not see.
         skipped_parents: some parents of the stream answered 404.
         skipped_before: the full read before this one skipped parents too.
+        ended_early: a filtered list of the stream ended far below its total.
+        ended_early_before: in the full read before this one too.
         has_gap: some records could not be read, so older rows must stay.
     """
 
@@ -86,6 +88,8 @@ class FullRead:
     keeps_older_rows: bool = False
     skipped_parents: bool = False
     skipped_before: bool = False
+    ended_early: bool = False
+    ended_early_before: bool = False
     has_gap: bool = False
 
     @property

@@ -232,7 +232,7 @@ class _SequenceReader:
                     if self._store:
                         self._store.add_page(page.records)
                     if page.ends_early:
-                        self._note_gap()
+                        self._note_early_end(sequence)
                     self._nested.decide(page)
                     if new := self._partitions.page_read(sequence, page):
                         group.create_task(self.read(new))
@@ -249,11 +249,16 @@ class _SequenceReader:
                 await asyncio.gather(*emitting, return_exceptions=True)
                 raise
 
-    def _note_gap(self) -> None:
-        """Keep the rows of earlier syncs, because records may be missing from the list."""
+    def _note_early_end(self, sequence: PageSequence) -> None:
+        """Keep the rows of earlier syncs, because records may be missing from the list.
+
+        Whether the total of a filtered list counts what the filter leaves out is not known (docs/api.md, pages).
+        """
+        stream = self._tree.stream
+        is_filtered = bool(stream.query or stream.mode_parameter or sequence.slice.get("filters"))
         for consumer in self._tree.consumers():
             if consumer.name in self._scan.lower_bounds:
-                consumer.state.note_gap()
+                (consumer.state.note_early_end if is_filtered else consumer.state.note_gap)()
 
     async def _report_total(self, page: Page) -> None:
         if self._reports_total and self._tree.selected and page.total is not None:

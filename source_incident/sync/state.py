@@ -96,6 +96,7 @@ class StreamState:
             keeps_older_rows=start_date is not None
             and (_keeps_older_rows(start_date, last) if last else has_foreign_catalog or not first),
             skipped_before=bool(last and last.skipped_parents),
+            ended_early_before=bool(last and last.ended_early),
             # A lost state leaves no trace of such rows. They are kept once.
             has_gap=bool(start_date and not last),
         )
@@ -109,7 +110,9 @@ class StreamState:
         if self.full_read:
             # The gap of a first start date stays.
             has_gap = self.full_read.has_gap and self.full_read.start_date is not None
-            self.full_read = replace(self.full_read, done=frozenset(), has_gap=has_gap, skipped_parents=False)
+            self.full_read = replace(
+                self.full_read, done=frozenset(), has_gap=has_gap, skipped_parents=False, ended_early=False
+            )
         self.restart(self.positions)
         self.retry = None
 
@@ -143,12 +146,20 @@ class StreamState:
         # the next full read, and still answers 404, has none.
         if full_read.skipped_parents and not full_read.skipped_before:
             return None
+        # A truncated list is seldom truncated twice. A total that counts what the filter leaves out is always too high.
+        if full_read.ended_early and not full_read.ended_early_before:
+            return None
         return full_read.version
 
     def note_skipped_parent(self) -> None:
         """Record that a parent answered 404."""
         if self.full_read and not self.full_read.is_finished:
             self.full_read = replace(self.full_read, skipped_parents=True)
+
+    def note_early_end(self) -> None:
+        """Record that a filtered list ended far below its total."""
+        if self.full_read and not self.full_read.is_finished:
+            self.full_read = replace(self.full_read, ended_early=True)
 
     def note_gap(self) -> None:
         """Record that some records could not be read."""

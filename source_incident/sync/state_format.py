@@ -183,6 +183,8 @@ class StateParser:
             value.get("keeps_older_rows") is True,
             value.get("skipped_parents") is True,
             value.get("skipped_before") is True,
+            value.get("ended_early") is True,
+            value.get("ended_early_before") is True,
             value.get("has_gap") is True,
         )
 
@@ -282,7 +284,14 @@ def _dump_position(position: StreamPosition, cursor: str | None) -> dict[str, An
 
 
 def _dump_full_read(full_read: FullRead) -> dict[str, Any]:
-    flags = ("keeps_older_rows", "skipped_parents", "skipped_before", "has_gap")
+    flags = (
+        "keeps_older_rows",
+        "skipped_parents",
+        "skipped_before",
+        "ended_early",
+        "ended_early_before",
+        "has_gap",
+    )
     return {
         "version": full_read.version,
         "began": format_timestamp(full_read.began_at),

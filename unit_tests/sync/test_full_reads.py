@@ -312,6 +312,26 @@ def test_a_page_that_fails_activates_nothing_until_it_was_read(account: Account)
     assert to.ids("alerts") == {f"a{number}" for number in range(7)}
 
 
+@pytest.mark.parametrize(
+    ("stream", "path", "activates"),
+    # incidents have a filter by status category, schedules have none.
+    [("incidents", "/v2/incidents", [False, True, True]), ("schedules", "/v2/schedules", [False, False, False])],
+)
+def test_a_total_that_is_always_too_high_keeps_rows_for_ever_only_without_a_filter(
+    account: Account, stream: str, path: str, activates: list[bool]
+) -> None:
+    """The total of a filtered list may count the records that the filter leaves out."""
+    account.add(path, "r1")
+    body = account.answer(path, {}).body
+    account.fault = lambda asked, _: {**body, "pagination_meta": {"total_record_count": 500}} if asked == path else None
+    to = destination(account, stream, cursor=False)
+    found = []
+    for _ in range(3):
+        found.append(to.sync().version(stream) is not None)
+        account.wait(days=1)
+    assert found == activates
+
+
 def test_an_incident_without_its_nested_columns_keeps_older_rows(account: Account) -> None:
     to = Destination(with_incidents(account), {"incidents": frozenset({"attachments"})}, settings={"full_read_days": 1})
     to.sync()
@@ -426,11 +446,22 @@ def test_a_state_has_the_documented_form_of_a_full_read() -> None:
         "keeps_older_rows": True,
         "skipped_parents": True,
         "skipped_before": True,
+        "ended_early": True,
+        "ended_early_before": True,
         "has_gap": True,
     }
     state = StreamState("incidents", "updated_at", ("standard", "test"), {"full_read": full_read})
     assert state.full_read == FullRead(
-        1772366400000, START, datetime(2026, 1, 1, tzinfo=START.tzinfo), frozenset({"standard"}), True, True, True, True
+        1772366400000,
+        START,
+        datetime(2026, 1, 1, tzinfo=START.tzinfo),
+        frozenset({"standard"}),
+        keeps_older_rows=True,
+        skipped_parents=True,
+        skipped_before=True,
+        ended_early=True,
+        ended_early_before=True,
+        has_gap=True,
     )
     assert state.dump()["full_read"] == full_read
 
