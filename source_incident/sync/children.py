@@ -124,6 +124,9 @@ class ChildReader:
             logger.warning("%s: %s of %s is skipped: %s", consumer.name, root.id, root.stream, error.message)
             if not isinstance(error, ForbiddenError):
                 self.retry([consumer], root)
+            elif error.scope and not outcomes.read and not consumer.state.is_full_refresh:
+                # Without the scope the whole stream is unreadable, so this record must not be passed.
+                self.retry([consumer], root)
 
     @staticmethod
     def retry(consumers: list[SelectedStream], root: Root) -> None:

@@ -259,8 +259,8 @@ def destination(account: Account, *names: str, cursor: bool = True, **settings: 
     return Destination(account, {name: frozenset() for name in names}, cursor, settings)
 
 
-def forbidden(path: str = "") -> ForbiddenError:
-    return ForbiddenError(f"the API key lacks a scope to read {path}", status=403)
+def forbidden(path: str = "", scope: str | None = None) -> ForbiddenError:
+    return ForbiddenError(f"the API key lacks a scope to read {path}", scope=scope, status=403)
 
 
 def not_found(path: str = "") -> NotFoundError:

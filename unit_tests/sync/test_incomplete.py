@@ -11,6 +11,7 @@ from source_incident.api import ApiError, NotFoundError, RequestError
 from source_incident.singer.state import SavedState, read_state, singer_state
 from source_incident.sync.outcomes import IncompleteStreamError
 from source_incident.sync.state import Retry, StreamState
+from source_incident.timestamps import format_timestamp
 from unit_tests.sync.account import START, Account, Destination, destination, forbidden, not_found, unavailable
 from unit_tests.sync.test_full_reads import (
     ALERTS,
@@ -277,6 +278,25 @@ def test_a_column_that_is_refused_and_then_answered_does_not_stay_null_in_silenc
     run = to.sync()
     filled = {row["id"] for row, _ in to.rows.get("incidents", {}).values() if row.get("attachments")}
     assert run.failed == {"incidents"} or not filled, "all incidents have the column, or none has"
+
+
+@pytest.mark.parametrize("scope", ["incidents.view", None])
+def test_what_a_missing_scope_hid_is_read_once_the_key_has_it(account: Account, scope: str | None) -> None:
+    """Without a scope in the answer, the incident alone may be private, and is not requested again."""
+    to = destination(with_incidents(account), "incident_attachments", full_read_days=0)
+    to.sync()
+    account.wait(hours=8)
+    account.lists[INCIDENTS][0].update(updated_at=format_timestamp(account.now))
+    account.add(ATTACHMENTS, "new", incident_id="i0")
+    account.wait(hours=1)
+    account.fault = lambda path, _: forbidden(path, scope) if path == ATTACHMENTS else None
+    assert to.sync().failed == {"incident_attachments"}
+    account.wait(hours=1)
+    assert to.sync().failed == ({"incident_attachments"} if scope else set())
+    account.wait(hours=1)
+    account.fault = lambda path, _: None
+    to.sync()
+    assert ("new" in to.ids("incident_attachments")) == bool(scope)
 
 
 # A state that somebody edited

@@ -36,8 +36,9 @@ class Answer:
     body: bytes
 
 
-def _error(status: int, code: str) -> Answer:
-    body = {"type": code, "status": status, "request_id": "r", "errors": [{"code": code, "message": code}]}
+def _error(status: int, code: str, **metadata: str) -> Answer:
+    error = {"code": code, "message": code, "metadata": metadata}
+    body = {"type": code, "status": status, "request_id": "r", "errors": [error]}
     return Answer(status, orjson.dumps(body))
 
 
@@ -142,7 +143,7 @@ class Server:
         self, declaration: Declaration, path_ids: Mapping[str, str], params: Mapping[str, Any], request: str
     ) -> Answer:
         if declaration.name in self.faults.refused:
-            return _error(403, "missing_scope")
+            return _error(403, "missing_required_scope", scope=f"{declaration.name}.view")
         stream = declaration.stream
         parent: Row | None = None
         if issubclass(stream, ChildStream) and declaration.parent:
@@ -151,7 +152,7 @@ class Server:
             if parent is None:
                 return _error(404, "resource_not_found")
             if (declaration.name, parent.root.id) in self.faults.refused_parents:
-                return _error(403, "missing_scope")
+                return _error(403, "resource_forbidden")
             if (declaration.name, parent.root.id) in self.faults.failing_parents:
                 return Answer(500, b"{}")
         rows = parent.children.get(declaration.name, {}) if parent else self._account.rows[declaration.name]
