@@ -17,7 +17,7 @@ from source_incident import config, display, init, stderr
 from source_incident.api import ApiError
 from source_incident.batches import Message
 from source_incident.cancellation import CancellationToken
-from source_incident.errors import InputError
+from source_incident.errors import INPUT_ERROR, RUN_FAILED, InputError
 from source_incident.files import read_json
 from source_incident.output import Output
 from source_incident.singer.catalog import singer_catalog
@@ -28,7 +28,6 @@ from source_incident.source import SourceIncident
 from source_incident.survey import check_key
 from source_incident.sync import Interrupted
 
-RUN_FAILED, INPUT_ERROR = 1, 2
 # How a STATE line of Singer begins. It is flushed at once: a target may wait for it.
 STATE_LINE = b'{"type":"STATE"'
 

@@ -1,4 +1,6 @@
-"""The error for input that the user has to change. Errors of the API are in `api/errors.py`."""
+"""The error for input that the user has to change, and exit codes. Errors of the API are in `api/errors.py`."""
+
+RUN_FAILED, INPUT_ERROR = 1, 2
 
 
 class InputError(Exception):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from source_incident import cli, config, stderr
-from source_incident.errors import InputError
+from source_incident.errors import INPUT_ERROR, RUN_FAILED, InputError
 from source_incident.singer.about import about, about_markdown
 from source_incident.version import version
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-RUN_FAILED, INPUT_ERROR, BROKEN_PIPE = 1, 2, 141
+BROKEN_PIPE = 141
 DESCRIPTION = "Reads an organisation's incident.io data, as an Airbyte source or a Singer tap"
 
 
