@@ -4,11 +4,18 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from source_incident.api import ForbiddenError, NotFoundError, TransientError, UnexpectedAnswerError
+from source_incident.api import (
+    ForbiddenError,
+    NotFoundError,
+    RequestError,
+    TransientError,
+    UnexpectedAnswerError,
+)
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream
 from source_incident.streams.page import Page, Record, Slice
+from source_incident.streams.probe import Probes
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.outcomes import Outcomes
 from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, mode_series
@@ -65,6 +72,8 @@ class NestedColumns:
         self.filled: set[str] = set()
         self.forbidden: dict[str, ForbiddenError] = {}
         self._decided = False
+        self._probed = False
+        self._streams_by_type = {type(stream): stream for stream in streams.values()}
 
     @property
     def failed(self) -> Collection[str]:
@@ -121,6 +130,27 @@ class NestedColumns:
                 for record in records:
                     group.create_task(self._fill_with_requests(record, requested))
         return requested
+
+    async def probe(self, columns: Collection[str]) -> None:
+        """Learn whether the key may read some columns now, where no record of the scan has needed them yet."""
+        unknown = [
+            column
+            for column in self._columns
+            if column in columns and column not in self.filled and column not in self.forbidden
+        ]
+        if self._probed:
+            return
+        self._probed = bool(unknown)
+        probes = Probes(self._streams_by_type.__getitem__)
+        for column in unknown:
+            try:
+                await self._reader.probe(probes, type(self._columns[column]))
+            except ForbiddenError as error:
+                self._mark_forbidden(column, error)
+            except (NotFoundError, RequestError, TransientError, UnexpectedAnswerError):
+                pass  # The next sync learns it.
+            else:
+                self.filled.add(column)
 
     def _fill_from_stores(self, record: Record) -> None:
         for column, store in self._stores.items():

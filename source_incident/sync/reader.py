@@ -12,6 +12,7 @@ from source_incident import clock
 from source_incident.api import NotFoundError, RequestError, TransientError, UnexpectedAnswerError
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record, Slice
+from source_incident.streams.probe import Probes
 from source_incident.sync.workers import Workers
 
 # Priorities of requests. The pages of a list depend on each other, so they go before the requests for children.
@@ -133,6 +134,10 @@ class PageReader:
 
         await with_restarts(stream.name, read)
         return records
+
+    async def probe(self, probes: Probes, stream: type[IncidentStream]) -> None:
+        """Request one record of a stream. Raises what `Probes.probe` raises."""
+        await self._workers.run(CHILD_PAGE, lambda: probes.probe(stream), lambda: True)
 
     def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work that handles its own errors, until `close`."""

@@ -306,6 +306,7 @@ class _SequenceReader:
                 selected.state.note_gap()
                 self._children.retry([selected], root)
         if selected.stream.nested:
+            await self._nested.probe(selected.state.forbidden_columns)
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete])
         return requested

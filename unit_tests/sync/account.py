@@ -72,6 +72,9 @@ class Account:
     def request(self, path: str, params: Params | None = None) -> "Request":
         return Request(self, path, dict(params or {}))
 
+    def get(self, path: str, params: Params | None = None) -> Response:
+        return self.request(path, params).send()
+
     def answer(self, path: str, params: Params) -> Response:
         self.requests.append((path, dict(params)))
         self.answers += 1
