@@ -13,6 +13,7 @@ the connector.
 | a command-line option | `options.py`, `__main__.py` |
 | authentication, routes and errors | `api.py`, `contract.json`, `errors.py` |
 | pages, filters and defaults of a list | `list_pages.py`, `filters.py`, `schedule_entries.py` |
+| answers that are not known of the real API | `unknown_answers.py` |
 | the faults | `faults.py` |
 | the rate limits | `rate_limits.py` |
 | the records of the invented company | `company/` |

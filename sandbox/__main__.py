@@ -40,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
                 flag,
                 type=kind if kind in (int, float) else str,
                 default=field.default,
+                choices=field.metadata["choices"] or None,
                 help=f"{text} (%(default)s)",
             )
     return parser

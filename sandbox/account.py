@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from sandbox.contract import Contract, Endpoint
@@ -30,12 +31,22 @@ class Account(Protocol):
     def has_notes(self, alert_id: str) -> bool:
         """Whether an alert has notes."""
 
+    def group_has_notes(self, group_id: str) -> bool:
+        """Whether an alert group has notes."""
+
 
 def record_list(account: Account, name: str) -> RecordList:
     """A list that has no parents."""
     records = account.lists[name]
     assert isinstance(records, RecordList)
     return records
+
+
+def changed_count(lists: Mapping[str, RecordList | ChildList], name: str, parent_id: str) -> int | None:
+    """Number of a parent's children; None: none of them was added, replaced or deleted."""
+    children = lists.get(name)
+    changed = children.changed_children((parent_id,)) if isinstance(children, ChildList) else None
+    return None if changed is None else len(changed)
 
 
 def extra_keys(account: Account, endpoint: Endpoint, parent_ids: tuple[str, ...], metadata: Record) -> Record:

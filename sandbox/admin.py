@@ -26,7 +26,7 @@ from starlette.routing import Route
 from sandbox.api import Api
 from sandbox.churn import Churn
 from sandbox.lists import ChildList, RecordList
-from sandbox.options import Options
+from sandbox.options import Options, check_choices
 
 # The other options take effect when the records are generated.
 _CHANGEABLE = {f.name for f in fields(Options)} - {
@@ -113,6 +113,10 @@ class _Admin:
         fixed = set(body) - _CHANGEABLE - {"date_offset"}
         if fixed:
             return _error(f"can't be changed while serving: {', '.join(sorted(fixed))}")
+        try:
+            check_choices(body)
+        except ValueError as error:
+            return _error(str(error))
         api.date_offset = float(body.pop("date_offset", api.date_offset))
         for name, value in body.items():
             setattr(options, name, value)

@@ -20,11 +20,12 @@ from sandbox.errors import ApiError
 from sandbox.faults import Faults
 from sandbox.filters import Query
 from sandbox.list_pages import ListPages
-from sandbox.lists import ChildList
+from sandbox.lists import ChildList, FixedSource, RecordList
 from sandbox.options import Options
 from sandbox.rate_limits import Bucket, RateLimits
 from sandbox.schedule_entries import schedule_entries
 from sandbox.times import Clock
+from sandbox.unknown_answers import UnknownAnswers
 
 _LOG_SIZE = 200_000
 _IDENTITY = {
@@ -60,6 +61,7 @@ class Api:
         self.limits = self.make_limits()
         self._ids = itertools.count(1)
         self._pages = ListPages(account, options, clock)
+        self._unknown_answers = UnknownAnswers(account, options)
         endpoints = account.contract.endpoints.values()
         self._exact = {e.path: e for e in endpoints if "{" not in e.path}
         self._templates = [(e.path.split("/"), e) for e in endpoints if "{" in e.path]
@@ -172,8 +174,13 @@ class Api:
         return None, ()
 
     def _body(self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]) -> bytes:
+        if endpoint.name == "alert_notes":
+            endpoint = self._notes_endpoint(endpoint, query)
         parent_ids = self._parent_ids(endpoint, ids, query)
+        is_empty = self._unknown_answers.empties(endpoint, parent_ids, query)
         if endpoint.name == "schedule_entries":
+            if is_empty:
+                raise errors.not_found()
             return self._schedule_entries(parent_ids, query)
         if endpoint.records_key is None:
             body = self.account.bodies[endpoint.name].get(parent_ids)
@@ -184,7 +191,17 @@ class Api:
         records = found.children_of(parent_ids) if isinstance(found, ChildList) else found
         if records is None:
             raise errors.not_found()
+        if is_empty:
+            records = RecordList(endpoint.name, FixedSource.from_records(0, []))
         return self._pages.page(endpoint, records, parent_ids, query, entry)
+
+    def _notes_endpoint(self, endpoint: Endpoint, query: Query) -> Endpoint:
+        """The list of the notes of an alert, or that of an alert group."""
+        if "alert_group_id" not in query:
+            return endpoint
+        if "alert_id" in query:
+            raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
+        return self.account.contract.alert_group_notes
 
     @staticmethod
     def _parent_ids(endpoint: Endpoint, ids: tuple[str, ...], query: Query) -> tuple[str, ...]:
@@ -196,8 +213,6 @@ class Api:
             if not values or not values[-1]:
                 raise errors.missing(parameter)
             parent_ids.append(values[-1])
-        if endpoint.name == "alert_notes" and "alert_group_id" in query:
-            raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
         return tuple(parent_ids)
 
     def _schedule_entries(self, parent_ids: tuple[str, ...], query: Query) -> bytes:

@@ -9,7 +9,7 @@ from sandbox.account import Account, record_list
 from sandbox.company import vocabulary
 from sandbox.lists import Record, RecordList
 from sandbox.options import Options
-from sandbox.times import SECOND, Clock, format_moment
+from sandbox.times import SECOND, Clock, format_moment, parse_moment
 
 _LISTS = ("incidents", "actions", "follow_ups", "alerts", "escalations", "incident_updates")
 _INCIDENT_CHILDREN = ("actions", "follow_ups", "incident_updates")
@@ -112,7 +112,7 @@ class Churn:
         }[name]
         record[text] = f"{vocabulary.paragraph(random, 2)} (change {self.changes})"
         # A change is never older than the record.
-        moment = max(format_moment(stamp), record["created_at"])
+        moment = format_moment(max(stamp, parse_moment(record["created_at"]) or 0))
         record["updated_at"] = moment
         if name in ("actions", "follow_ups") and random.random() < 0.5:
             record["status"] = "completed"
@@ -141,7 +141,7 @@ class Churn:
             return
         incident = incidents.record(handle)
         moment = format_moment(stamp)
-        if str(incident.get("updated_at", "")) < moment:
+        if (parse_moment(str(incident.get("updated_at", ""))) or 0) < stamp:
             incident["updated_at"] = moment
             incident["last_activity_at"] = moment
             incidents.put(incident)

@@ -94,7 +94,13 @@ class ListPages:
         return iter(candidates) if selected.match is None else filter(selected.match, candidates)
 
     def _has_notes(self, records: RecordList) -> Match:
-        return lambda handle: self._account.has_notes(records.id_of(handle))
+        account = self._account
+        if not self._options.has_notes_counts_groups:
+            return lambda handle: account.has_notes(records.id_of(handle))
+        return lambda handle: (
+            account.has_notes(records.id_of(handle))
+            or any(map(account.group_has_notes, records.value(handle, "alert_group_ids[]")))
+        )
 
     @staticmethod
     def _page_size(endpoint: Endpoint, query: Query) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def option(default: int | float | bool | str | None, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def option(default: int | float | bool | str | None, text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices})
 
 
 @dataclass
@@ -38,7 +39,23 @@ class Options:
     data_synced_at: str | None = option(
         None, "time up to which workloads are complete (RFC 3339); the default is the last change of the company"
     )
-    trailing_empty_page: bool = option(False, "send `after` on the last page too, so that an empty page follows")
+    trailing_empty_page: bool = option(True, "send `after` on the last page too, so that an empty page follows")
+    on_call: str = option(
+        "available",
+        "how the lists of On-call answer: with records, 403, 404 or empty",
+        ("available", "403", "404", "empty"),
+    )
+    private_workloads: str = option(
+        "available",
+        "how the workload of a private incident answers: with records, 403 or empty",
+        ("available", "403", "empty"),
+    )
+    stream_mode: str = option(
+        "accepted",
+        "how /v2/incidents answers mode[one_of]=stream: with the incidents of that mode, or 422",
+        ("accepted", "422"),
+    )
+    has_notes_counts_groups: bool = option(False, "has_notes also selects the alerts of a group that has notes")
     buckets: bool = option(False, "enforce the rate limits")
     limit: float = option(1200.0, "capacity of the key's token bucket, in requests")
     rate: float = option(20.0, "refill rate of the key's token bucket, in requests per second")
@@ -60,6 +77,10 @@ class Options:
     )
     strict: bool = option(False, "reject query parameters that the contract does not have")
 
+    def __post_init__(self) -> None:
+        """Raises ValueError if an option has none of its choices."""
+        check_choices(vars(self))
+
     def to_arguments(self) -> list[str]:
         """The command-line arguments that set these options."""
         arguments: list[str] = []
@@ -74,3 +95,18 @@ class Options:
             elif value is not None:
                 arguments += [f"--{name}", str(value)]
         return arguments
+
+
+def check_choices(values: Mapping[str, Any]) -> None:
+    """Check the options that have a fixed set of values.
+
+    Args:
+        values: options by name; not all of them have to be there.
+
+    Raises:
+        ValueError: a value is not among the option's choices.
+    """
+    for option_field in fields(Options):
+        name, choices = option_field.name, option_field.metadata.get("choices")
+        if choices and name in values and values[name] not in choices:
+            raise ValueError(f"{name}: {values[name]!r} is not one of {', '.join(choices)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.account import Body, extra_keys, parents_exist
+from sandbox.account import Body, changed_count, extra_keys, parents_exist
 from sandbox.contract import Contract, Endpoint
 from sandbox.ids import make_salt
 from sandbox.lists import NEWEST_FIRST, ChildList, FixedSource, Record, RecordList, incident_mode_column
@@ -39,6 +39,17 @@ class RecordedAccount:
         self._move_nested_records()
         for endpoint in contract.endpoints.values():
             self._add(endpoint)
+        self._add_alert_groups()
+
+    def _add_alert_groups(self) -> None:
+        """Add the groups that the alerts name, and their notes."""
+        ids = dict.fromkeys(
+            group_id for alert in self._records.get("alerts", ()) for group_id in alert.get("alert_group_ids") or ()
+        )
+        groups: list[Record] = [{"id": group_id} for group_id in ids]
+        self.lists["alert_groups"] = RecordList("alert_groups", self._source("alert_groups", groups))
+        self._records["alert_group_notes"] = self._records.get("alert_notes", [])
+        self._add(self.contract.alert_group_notes)
 
     def _move_nested_records(self) -> None:
         for incident in self._records.get("incidents", ()):
@@ -106,11 +117,15 @@ class RecordedAccount:
         return extra_keys(self, endpoint, parent_ids, metadata={})
 
     def has_notes(self, alert_id: str) -> bool:
-        notes = self.lists.get("alert_notes")
-        changed = notes.changed_children((alert_id,)) if isinstance(notes, ChildList) else None
-        if changed is not None:
-            return len(changed) > 0
-        return any(note.get("alert_id") == alert_id for note in self._records.get("alert_notes", ()))
+        count = changed_count(self.lists, "alert_notes", alert_id)
+        return count > 0 if count is not None else self._has_note("alert_id", alert_id)
+
+    def group_has_notes(self, group_id: str) -> bool:
+        count = changed_count(self.lists, "alert_group_notes", group_id)
+        return count > 0 if count is not None else self._has_note("alert_group_id", group_id)
+
+    def _has_note(self, field: str, owner_id: str) -> bool:
+        return any(note.get(field) == owner_id for note in self._records.get("alert_notes", ()))
 
 
 class RecordedBody:

@@ -6,10 +6,18 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 
+from sandbox.ids import mix
+
 SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+UNSET = "0001-01-01T00:00:00Z"
+"""Go's zero time. The API sends it for some times that are not set."""
+
+# By the second of a time: the milliseconds that its fraction is cut to. 0: it has microseconds.
+_PRECISIONS = (SECOND, 10, 1, 1, 0, 0)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -38,6 +46,25 @@ def format_moment(ms: int) -> str:
     if ms % 10 == 0:
         text = text.rstrip("0").rstrip(".") if ms % 1000 else text[:-4]
     return text + "Z"
+
+
+def _precision(ms: int) -> int:
+    # The same for all times of a second, so that a cut keeps their order.
+    return _PRECISIONS[mix(ms // SECOND) % len(_PRECISIONS)]
+
+
+def cut_fraction(ms: int) -> int:
+    """Cut a time to the precision with which `format_record_time` writes it. Keeps the order of times."""
+    precision = _precision(ms)
+    return ms - ms % precision if precision else ms
+
+
+def format_record_time(ms: int) -> str:
+    """RFC 3339 with a varying fraction, as in the API's records: none, two or three digits, or microseconds."""
+    text = format_moment(cut_fraction(ms))
+    if _precision(ms) or ms % SECOND == 0:
+        return text
+    return format_moment(ms - ms % SECOND)[:-1] + f".{ms % SECOND:03}{mix(ms) % 999 + 1:03}Z"
 
 
 def format_date(ms: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,6 +61,11 @@ def open_incidents(incidents: Iterable[dict[str, Any]]) -> set[str]:
 
 def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def first_pages(sandbox: Sandbox) -> Counter[str]:
+    """Return the number of requests for the first page of a list, by path: one per list that is read."""
+    return Counter(entry["path"] for entry in sandbox.requests()["log"] if "after=" not in entry["query"])
 
 
 def queries(sandbox: Sandbox, path: str) -> list[dict[str, list[str]]]:

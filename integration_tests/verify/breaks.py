@@ -191,7 +191,6 @@ BREAKS = {
     "pages.last": Break(
         ("schedules",),
         request=without("after", "/v2/schedules"),
-        options={"trailing_empty_page": True},
         details="schedules: records follow",
     ),
     "pages.total": Break(

@@ -79,7 +79,7 @@ def test_streams_that_cannot_be_read_are_not_contradictions(answer: int, new_san
 
 
 def test_a_list_that_ends_with_an_empty_page_is_reported_as_a_fact(new_sandbox: StartSandbox) -> None:
-    sandbox = new_sandbox(trailing_empty_page=True)
+    sandbox = new_sandbox()
     report = run(sandbox.url, ("schedules", "teams"))
     assert report.holds
     assert "2 with after, 0 without" in details(report, "pages.last")

@@ -32,6 +32,7 @@ class Company(CompanyBase):
         schema_lists = SchemaLists(self)
         for endpoint in contract.endpoints.values():
             schema_lists.add(endpoint)
+        schema_lists.add(contract.alert_group_notes)
 
     def _add_events(self) -> None:
         options = self.options
@@ -44,6 +45,7 @@ class Company(CompanyBase):
         self.add("actions", Actions(self, embedded, incidents, options.actions * has_incidents))
         self.add("follow_ups", FollowUps(self, embedded, incidents, options.follow_ups * has_incidents))
         self.add("alerts", alerts)
+        self.add("alert_groups", alerts.groups)
         self.add("escalations", Escalations(self, embedded, incidents, alerts))
 
     def extra_keys(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record:

@@ -13,8 +13,31 @@ from sandbox.company.base import CompanyBase
 from sandbox.company.events import EventSource
 from sandbox.company.incidents import Embedded, Incidents
 from sandbox.ids import mix
-from sandbox.lists import Record
-from sandbox.times import HOUR, MINUTE, format_moment
+from sandbox.lists import InventedSource, Record
+from sandbox.times import HOUR, MINUTE, UNSET, format_record_time
+
+_GROUP_SIZE = 10  # alerts from which the members of a group are taken
+
+
+class AlertGroups(InventedSource):
+    """The alert groups, one for every ten alerts. The API has no list of them; alerts name them by id."""
+
+    def __init__(self, alerts: Alerts, salt: int, count: int) -> None:
+        super().__init__(salt, count)
+        self._alerts = alerts
+
+    def created(self, index: int) -> int:
+        return self._alerts.created(index * _GROUP_SIZE)
+
+    def make(self, index: int) -> bytes:
+        return orjson.dumps({"id": self.id_at(index), "created_at": format_record_time(self.created(index))})
+
+    def ids_of(self, alert: int) -> list[str]:
+        """The groups of an alert: none, one or two."""
+        group, position = divmod(alert, _GROUP_SIZE)
+        if group >= self.count or position % 3:
+            return []
+        return [self.id_at(group), *([self.id_at(group - 1)] if group and position == 0 else [])]
 
 
 class Alerts(EventSource):
@@ -24,6 +47,8 @@ class Alerts(EventSource):
         super().__init__(company, "alerts", company.options.alerts)
         self._company = company
         self._plain = company.options.plain
+        # The last alerts, fewer than a group has, are in none.
+        self.groups = AlertGroups(self, company.salt("alert_groups"), 0 if self._plain else self.count // _GROUP_SIZE)
 
     def updated(self, index: int) -> int:
         return min(self.created(index) + mix(self.bits(index)) % (6 * HOUR), self._anchor)
@@ -51,8 +76,8 @@ class Alerts(EventSource):
             "deduplication_key": f"{service}-{bits & 0xFFFFFFFF:08x}",
             "status": "firing" if bits % 40 == 0 else "resolved",
             "title": f"{service}: {symptom}",
-            "created_at": format_moment(created),
-            "updated_at": format_moment(updated),
+            "created_at": format_record_time(created),
+            "updated_at": format_record_time(updated),
         }
         if not self._plain:
             record["source_url"] = f"https://example.test/alerts/{index}"
@@ -60,7 +85,10 @@ class Alerts(EventSource):
                 sentence = vocabulary.SENTENCES[(bits >> 40) % len(vocabulary.SENTENCES)]
                 record["description"] = sentence.replace("{service}", service)
             if record["status"] == "resolved":
-                record["resolved_at"] = format_moment(updated)
+                record["resolved_at"] = format_record_time(updated)
+            elif bits % 80 == 0:
+                record["resolved_at"] = UNSET
+            record["alert_group_ids"] = self.groups.ids_of(index)
         return record
 
     def make(self, index: int) -> bytes:
@@ -81,8 +109,8 @@ class Alerts(EventSource):
         return orjson.dumps(record)
 
     def column(self, column: str) -> Callable[[int], Any] | None:
-        if column == "has_notes":
-            return lambda index: self._company.has_notes(self.id_at(index))
+        if column == "alert_group_ids[]":
+            return lambda index: tuple(self.groups.ids_of(index))
         return super().column(column)
 
 
@@ -110,13 +138,13 @@ class Escalations(EventSource):
             "description": vocabulary.SENTENCES[3],
             "status": status,
             "priority": {"name": ("P1", "P2", "P3")[(bits >> 22) % 3]},
-            "created_at": format_moment(created),
-            "updated_at": format_moment(updated),
+            "created_at": format_record_time(created),
+            "updated_at": format_record_time(updated),
             "events": [
                 {
                     "id": f"{self.id_at(index)[:-2]}E{number}",
                     "event": event,
-                    "occurred_at": format_moment(min(created + number * MINUTE, updated)),
+                    "occurred_at": format_record_time(min(created + number * MINUTE, updated)),
                     "urgency": urgency,
                     "users": [self._embedded.user((bits >> 8) + number)],
                 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.account import Body
+from sandbox.account import Body, changed_count
 from sandbox.contract import Contract
-from sandbox.ids import make_salt, mix
+from sandbox.ids import make_salt, mix, number_from_id
 from sandbox.lists import NEWEST_FIRST, ChildList, FixedSource, InventedSource, Record, RecordList, incident_mode_column
 from sandbox.options import Options
 from sandbox.times import DAY, Clock
@@ -68,8 +68,12 @@ class CompanyBase:
         return [records.record(handle) for handle in records.handles()]
 
     def has_notes(self, alert_id: str) -> bool:
-        notes = self.lists.get("alert_notes")
-        changed = notes.changed_children((alert_id,)) if isinstance(notes, ChildList) else None
-        if changed is not None:
-            return len(changed) > 0
-        return mix(make_salt(self.options.seed, alert_id)) % 32 == 0
+        count = changed_count(self.lists, "alert_notes", alert_id)
+        return count > 0 if count is not None else mix(make_salt(self.options.seed, alert_id)) % 32 == 0
+
+    def group_has_notes(self, group_id: str) -> bool:
+        count = changed_count(self.lists, "alert_group_notes", group_id)
+        if count is not None:
+            return count > 0
+        number = number_from_id(self.salt("alert_groups"), group_id)
+        return number is not None and number % 3 == 0

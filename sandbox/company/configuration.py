@@ -9,7 +9,7 @@ from sandbox.company import vocabulary
 from sandbox.company.base import CompanyBase
 from sandbox.ids import hash_text, make_id, mix
 from sandbox.lists import FixedSource, Record
-from sandbox.times import DAY, HOUR, format_moment
+from sandbox.times import DAY, HOUR, format_record_time
 
 _STATUSES = (
     ("Triage", "triage"), ("Investigating", "live"), ("Fixing", "live"), ("Monitoring", "live"),
@@ -54,7 +54,7 @@ def _add(company: CompanyBase, name: str, records: Iterable[Record]) -> None:
     complete = []
     for index, record in enumerate(records):
         at_ms = company.start_ms - 30 * DAY + index * HOUR + mix(salt + index) % HOUR
-        times = {key: format_moment(at_ms) for key in _TIMES if key in record}
+        times = {key: format_record_time(at_ms) for key in _TIMES if key in record}
         complete.append({"id": make_id(salt, index, at_ms), **record, **times})
     company.add(name, FixedSource.from_records(salt, complete))
 

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.company.base import CompanyBase
 from sandbox.ids import mix
 from sandbox.lists import InventedSource
-from sandbox.times import DAY, SECOND
+from sandbox.times import DAY, SECOND, cut_fraction
 
 _SPAN = 362 * DAY
 
@@ -43,4 +43,5 @@ class EventSource(InventedSource):
         raise NotImplementedError
 
     def column(self, column: str) -> Callable[[int], Any] | None:
-        return {"created_at": self.created, "updated_at": self.updated}.get(column)
+        read = {"created_at": self.created, "updated_at": self.updated}.get(column)
+        return None if read is None else lambda index: cut_fraction(read(index))

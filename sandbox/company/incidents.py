@@ -19,7 +19,7 @@ from sandbox.company.base import CompanyBase
 from sandbox.company.events import EventSource
 from sandbox.ids import mix
 from sandbox.lists import Record
-from sandbox.times import DAY, HOUR, MINUTE, SECOND, format_moment
+from sandbox.times import DAY, HOUR, MINUTE, SECOND, UNSET, format_record_time
 
 # Indexes in the list of incident statuses, by category.
 _TRIAGE, _LIVE, _PAUSED, _LEARNING, _CLOSED = (0,), (1, 2, 3), (4,), (5, 6), (7,)
@@ -166,8 +166,8 @@ class Incidents(EventSource):
                 record["debriefs"] = [
                     {
                         "id": f"{record['id'][:-1]}D",
-                        "start_at": format_moment(facts.ended + DAY),
-                        "end_at": format_moment(facts.ended + DAY + HOUR),
+                        "start_at": format_record_time(facts.ended + DAY),
+                        "end_at": format_record_time(facts.ended + DAY + HOUR),
                     }
                 ]
         if random.random() < 0.15:
@@ -188,9 +188,9 @@ class Incidents(EventSource):
             "name": f"{service}: {random.choice(vocabulary.SYMPTOMS)}",
             "visibility": "private" if random.random() < 0.06 else "public",
             "mode": facts.mode,
-            "created_at": format_moment(facts.created),
-            "updated_at": format_moment(facts.updated),
-            "last_activity_at": format_moment(facts.ended),
+            "created_at": format_record_time(facts.created),
+            "updated_at": format_record_time(facts.updated),
+            "last_activity_at": format_record_time(facts.ended),
             "creator": embedded.actor(facts.bits >> 8),
             "incident_status": embedded.statuses[facts.status],
             "incident_type": embedded.types[facts.kind],
@@ -234,7 +234,7 @@ class Incidents(EventSource):
         for name, timestamp in self._embedded.timestamps:
             values.append({"incident_timestamp": timestamp})
             if name in reached:
-                moment = format_moment(facts.created + int(length * reached[name]))
+                moment = format_record_time(facts.created + int(length * reached[name]))
                 values[-1]["value"] = {"value": moment}
         return values
 
@@ -350,7 +350,7 @@ class IncidentUpdates(IncidentChildSource):
             "incident_id": self._incidents.id_at(incident),
             "new_incident_status": embedded.statuses[status],
             "updater": embedded.actor(bits >> 8),
-            "created_at": format_moment(self.created(index)),
+            "created_at": format_record_time(self.created(index)),
         }
         if not self._plain:
             if facts.severity is not None:
@@ -381,13 +381,15 @@ class Actions(IncidentChildSource):
             "creator": self._embedded.actor(bits >> 8),
             "description": vocabulary.fill(random.choice(vocabulary.TASKS), random),
             "status": ("completed", "completed", "outstanding", "not_doing", "deleted")[min(bits % 11, 4)],
-            "created_at": format_moment(self.created(index)),
-            "updated_at": format_moment(updated),
+            "created_at": format_record_time(self.created(index)),
+            "updated_at": format_record_time(updated),
         }
         if bits % 7:
             record["assignee"] = self._embedded.user(bits >> 20)
         if record["status"] == "completed":
-            record["completed_at"] = format_moment(updated)
+            record["completed_at"] = format_record_time(updated)
+        elif bits % 3 == 0:
+            record["completed_at"] = UNSET
         return orjson.dumps(record)
 
 
@@ -413,8 +415,8 @@ class FollowUps(IncidentChildSource):
             "title": vocabulary.fill(random.choice(vocabulary.TASKS), random),
             "status": status,
             "labels": random.sample(("reliability", "docs", "täglich", "p1"), bits % 3),
-            "created_at": format_moment(self.created(index)),
-            "updated_at": format_moment(updated),
+            "created_at": format_record_time(self.created(index)),
+            "updated_at": format_record_time(updated),
         }
         if bits % 3:
             record["description"] = vocabulary.paragraph(random)
@@ -426,7 +428,9 @@ class FollowUps(IncidentChildSource):
             name = ("Urgent", "Normal", "Low")[(bits >> 33) % 3]
             record["priority"] = {"id": f"PRIORITY{name.upper()}", "name": name, "rank": 1}
         if status == "completed":
-            record["completed_at"] = format_moment(updated)
+            record["completed_at"] = format_record_time(updated)
+        elif bits % 5 == 0:
+            record["completed_at"] = UNSET
         if bits % 4 == 1:
             record["external_issue_reference"] = {
                 "provider": "linear",

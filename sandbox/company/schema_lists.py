@@ -14,7 +14,7 @@ from sandbox.company.schema_records import RecordContext, SchemaRecords
 from sandbox.contract import Endpoint
 from sandbox.ids import hash_text, make_id, mix, number_from_id
 from sandbox.lists import NEWEST_FIRST, ChildList, FixedSource, InventedSource, Record, RecordList
-from sandbox.times import DAY, HOUR, MINUTE, format_moment
+from sandbox.times import DAY, HOUR, MINUTE, format_record_time
 
 _STRIDE = 1024  # maximum number of children of one parent
 
@@ -22,6 +22,7 @@ _STRIDE = 1024  # maximum number of children of one parent
 # Some lists have more than a page.
 _COUNTS: dict[str, int | tuple[int, int]] = {
     "alert_attributes": 6,
+    "alert_group_notes": (1, 3),
     "alert_notes": (1, 3),
     "alert_sources": 5,
     "alert_tags": 9,
@@ -47,6 +48,7 @@ _COUNTS: dict[str, int | tuple[int, int]] = {
     "status_pages": 2,
     "workflow_runs": 130,
 }
+_OTHER_OWNERS = {"alert_notes": "alert_group_id", "alert_group_notes": "alert_id"}
 _DEFAULT_COUNT = 7
 _DEFAULT_CHILDREN = (1, 4)
 
@@ -75,7 +77,8 @@ class SchemaLists:
             company.lists[name] = ChildList(name, parents, children.make, children.parent_of)
 
     def _parent(self, name: str) -> RecordList | ChildList:
-        self.add(self._company.contract.endpoints[name])
+        if name not in self._company.lists:
+            self.add(self._company.contract.endpoints[name])
         return self._company.lists[name]
 
 
@@ -86,11 +89,10 @@ def _generate(company: CompanyBase, records: SchemaRecords, endpoint: Endpoint, 
     if endpoint.name == "on_call_notification_pauses":
         # Every second pause is still to come.
         start = context.at_ms if context.index % 2 else company.clock.now_ms() + context.index * DAY
-        record["starts_at"] = format_moment(start)
-        record["ends_at"] = format_moment(start + 8 * HOUR)
-    if endpoint.name == "alert_notes":
-        # The notes of an alert. Those of a group have a group's id instead.
-        record.pop("alert_group_id", None)
+        record["starts_at"] = format_record_time(start)
+        record["ends_at"] = format_record_time(start + 8 * HOUR)
+    # A note has either an alert or a group.
+    record.pop(_OTHER_OWNERS.get(endpoint.name, ""), None)
     return record
 
 
@@ -155,6 +157,8 @@ class SchemaChildren:
         if name == "incident_attachments":
             return bits % (self._company.options.attachments + 1)
         if name == "alert_notes" and not self._company.has_notes(parent_id):
+            return 0
+        if name == "alert_group_notes" and not self._company.group_has_notes(parent_id):
             return 0
         span = _COUNTS.get(name, _DEFAULT_CHILDREN)
         minimum, maximum = span if isinstance(span, tuple) else _DEFAULT_CHILDREN

@@ -17,7 +17,7 @@ from sandbox.company.base import CompanyBase
 from sandbox.contract import Schema, plural
 from sandbox.ids import make_id
 from sandbox.lists import Record
-from sandbox.times import DAY, HOUR, MINUTE, format_date, format_moment
+from sandbox.times import DAY, HOUR, MINUTE, UNSET, format_date, format_record_time
 
 # Names of schemas whose values are copied from the company's records, without version and decoration.
 _EMBEDDED = {
@@ -28,6 +28,9 @@ _VERSION = re.compile(r"(V\d+)+$")
 _DECORATION = re.compile(r"^(Embedded|Linked)|(Slim|WithRoles|Details|RelationshipDetails)$")
 _BIG = 9_007_199_254_740_993  # 2**53 + 1, not representable as a double
 _MAX_DEPTH = 7
+# Times of something that may not have happened. Some are in the year 1, the API's value for "unset".
+_CAN_BE_UNSET = re.compile(r"(archived|cancelled|completed|edited|ended|published|resolved|synced|used)_at$")
+_UNSET_SHARE = 0.2
 
 
 @dataclass
@@ -203,18 +206,20 @@ class SchemaRecords:
             }.get(key)
         random = context.random
         anchor = self._company.anchor_ms
+        if _CAN_BE_UNSET.search(key) and random.random() < _UNSET_SHARE:
+            return UNSET
         if key == "created_at":
-            return format_moment(min(context.at_ms, anchor))
+            return format_record_time(min(context.at_ms, anchor))
         if key == "updated_at":
-            return format_moment(min(context.at_ms + random.randrange(2 * DAY), anchor))
+            return format_record_time(min(context.at_ms + random.randrange(2 * DAY), anchor))
         if key.startswith("start") or key == "effective_from":
             context.start_ms = context.at_ms + random.randrange(DAY)
-            return format_moment(context.start_ms)
+            return format_record_time(context.start_ms)
         if key.startswith("end"):
-            return format_moment(max(context.start_ms, context.at_ms) + DAY + 8 * HOUR)
+            return format_record_time(max(context.start_ms, context.at_ms) + DAY + 8 * HOUR)
         if key.endswith(("archived_at", "cancelled_at", "completed_at", "resolved_at")):
-            return format_moment(min(context.at_ms + DAY + random.randrange(DAY), anchor))
-        return format_moment(min(context.at_ms + random.randrange(30 * MINUTE), anchor))
+            return format_record_time(min(context.at_ms + DAY + random.randrange(DAY), anchor))
+        return format_record_time(min(context.at_ms + random.randrange(30 * MINUTE), anchor))
 
     def _new_id(self, context: RecordContext) -> str:
         return make_id(context.random.getrandbits(50), context.random.getrandbits(30), context.at_ms)

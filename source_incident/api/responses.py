@@ -57,14 +57,17 @@ def error_for(response: requests.Response, content: bytes, label: str, redact: C
             f"{status} without the API's error body{detail}, from a proxy or a wrong endpoint", status=status
         )
     if status == 403:
-        scope = f"the scope {body.scope}" if body.scope else "a scope that it needs"
-        return ForbiddenError(
-            f"the API key lacks {scope} to read {label}. Grant it under Settings, API keys, or deselect the "
-            f"stream{support}",
-            scope=body.scope,
-            status=status,
-            request_id=request_id,
-        )
+        if body.scope:
+            reason = (
+                f"the API key lacks the scope {body.scope} to read {label}. Grant it under Settings, API keys, or "
+                f"deselect the stream{support}"
+            )
+        else:
+            reason = (
+                f"the API refuses to read {label}{detail}. The API key lacks a scope that it needs, or the account "
+                f"lacks this feature: grant the scope under Settings, API keys, or deselect the stream{support}"
+            )
+        return ForbiddenError(reason, scope=body.scope, status=status, request_id=request_id)
     if status == 404:
         return NotFoundError(f"GET {label}: not found{detail}{support}", status=status, request_id=request_id)
     if status == 429:

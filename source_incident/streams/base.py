@@ -60,6 +60,7 @@ class IncidentStream(HttpStream, ABC):
     window_parameters: ClassVar[tuple[str, str] | None] = None
     mode_parameter: ClassVar[str | None] = None
     modes_in_one_request: ClassVar[bool] = False
+    uncertain_modes: ClassVar[frozenset[str]] = frozenset()
     from_parameter: ClassVar[str | None] = None
     credentials: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}

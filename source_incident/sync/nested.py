@@ -18,7 +18,7 @@ from source_incident.streams.page import Page, Record, Slice
 from source_incident.streams.probe import Probes
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.outcomes import Outcomes
-from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, mode_series
+from source_incident.sync.plan import ListScan, StreamNode, consumers_of_records, group_modes
 from source_incident.sync.reader import PageReader, with_restarts
 from source_incident.sync.tasks import TaskGroup
 
@@ -193,12 +193,9 @@ class NestedColumns:
 
     def _scan_whole_list(self, stream: IncidentStream) -> NestedStore:
         """Start to read a whole list, in all incident modes of the config."""
-        modes_by_series: dict[str, tuple[str, ...]] = {}
-        for mode in self._config.incident_modes if stream.mode_parameter else ("",):
-            series = mode_series(stream, mode)
-            modes_by_series[series] = (*modes_by_series.get(series, ()), mode)
-        store = NestedStore(scans=len(modes_by_series))
-        for modes in modes_by_series.values():
+        groups = group_modes(stream, self._config)
+        store = NestedStore(scans=len(groups))
+        for modes in groups:
             self._reader.run_in_background(self._fill_store(stream, modes, store))
         return store
 

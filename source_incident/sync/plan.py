@@ -173,7 +173,18 @@ def _with_retries(bound: datetime | None, state: StreamState) -> datetime | None
 
 def mode_series(stream: IncidentStream, mode: str) -> str:
     """A key that is equal for modes that one request can return."""
+    if mode in stream.uncertain_modes:
+        return mode
     return "" if stream.modes_in_one_request or mode in DEFAULT_MODES else mode
+
+
+def group_modes(stream: IncidentStream, config: Config) -> list[tuple[str, ...]]:
+    """The incident modes of the config, as few groups as possible, each for one request."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for mode in config.incident_modes if stream.mode_parameter else ("",):
+        series = mode_series(stream, mode)
+        groups[series] = (*groups.get(series, ()), mode)
+    return list(groups.values())
 
 
 def lower_bound(stream: IncidentStream, consumer: SelectedStream, mode: str, config: Config) -> datetime | None:

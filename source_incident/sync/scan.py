@@ -5,6 +5,8 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
+from typing import TypeGuard
 
 from source_incident.api import (
     ApiError,
@@ -25,7 +27,15 @@ from source_incident.sync.nested import NestedColumns
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.outcomes import IncompleteStreamError
 from source_incident.sync.partitions import NotDivisibleError, PageSequence, PartitionedList
-from source_incident.sync.plan import ListScan, SelectedStream, StreamNode, consumers_of_records, is_within, lowest
+from source_incident.sync.plan import (
+    ListScan,
+    SelectedStream,
+    StreamNode,
+    consumers_of_records,
+    group_modes,
+    is_within,
+    lowest,
+)
 from source_incident.sync.reader import PageExpiredError, PageReader, with_restarts
 from source_incident.sync.state import Partition
 from source_incident.sync.tasks import TaskGroup
@@ -130,9 +140,36 @@ class ListScanner:
         except Exception as error:
             if store:
                 store.scan_ended(error)
-            raise
+            if not _is_refused_mode(error, tree.stream, scan.modes):
+                raise
+            self._skip_modes(tree, scan, error)
+            return
         if store:
             store.scan_ended()
+
+    def _skip_modes(self, tree: StreamNode, scan: ListScan, error: RequestError) -> None:
+        """Leave out the modes of a scan that the API refuses. Their position stays, for a sync that may read them.
+
+        Raises:
+            RequestError: the config has no other mode.
+        """
+        if set(scan.modes) == set(self._config.incident_modes):
+            raise RequestError(
+                error.reason,
+                advice=". The API does not accept this mode: remove it from incident_modes",
+                status=error.status,
+                request_id=error.request_id,
+            )
+        logger.warning(
+            "%s: records of the mode %s are left out, because the API refuses it: %s",
+            tree.name,
+            ", ".join(scan.modes),
+            error.reason,
+        )
+        for consumer in tree.consumers():
+            if any(consumer.state.positions[mode].bookmark for mode in scan.modes):
+                # An earlier sync read records of the mode. Their rows stay.
+                consumer.state.note_gap()
 
     @staticmethod
     def _restart(tree: StreamNode, scan: ListScan) -> None:
@@ -160,7 +197,6 @@ class ListScanner:
 
     async def _read_children_of_open_records(self, tree: StreamNode, scans: list[ListScan]) -> None:
         """Read the children of records that are open and did not change, because the children can have changed."""
-        slice_: Slice = {"modes": self._config.incident_modes, "filters": tree.stream.open_parent_query}
         cursor_field = str(tree.stream.cursor_field)
         bounds_by_consumer: dict[str, dict[str, datetime | None]] = {}
         for scan in scans:
@@ -168,7 +204,8 @@ class ListScanner:
                 if name != tree.name:
                     bounds_by_consumer.setdefault(name, {}).update(bounds)
 
-        async def read() -> None:
+        async def read(modes: tuple[str, ...]) -> None:
+            slice_: Slice = {"modes": modes, "filters": tree.stream.open_parent_query}
             async for page in self._reader.pages(tree.stream, slice_):
                 async with TaskGroup() as group:
                     for record in page.records:
@@ -182,7 +219,17 @@ class ListScanner:
                             self.children.read(tree, record, slice_, Root(tree.name, record, cursor, consumers), {})
                         )
 
-        await with_restarts(tree.name, read)
+        for modes in group_modes(tree.stream, self._config):
+            try:
+                await with_restarts(tree.name, partial(read, modes))
+            except RequestError as error:
+                if not _is_refused_mode(error, tree.stream, modes):
+                    raise
+
+
+def _is_refused_mode(error: Exception, stream: IncidentStream, modes: tuple[str, ...]) -> TypeGuard[RequestError]:
+    """Whether the API refused a request because of its incident modes."""
+    return isinstance(error, RequestError) and error.status == 422 and set(modes) <= stream.uncertain_modes
 
 
 class _SequenceReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -105,7 +105,8 @@ def test_an_unknown_path_or_id_is_a_404(client: Client, path: str, query: dict[s
     assert response.json()["type"] == "resource_not_found"
 
 
-def test_the_last_page_has_no_after(client: Client) -> None:
+def test_without_a_trailing_empty_page_the_last_page_has_no_after(start: Start) -> None:
+    _, client = start(trailing_empty_page=False)
     pages: list[Any] = []
     after: dict[str, str] = {}
     while True:
@@ -119,8 +120,7 @@ def test_the_last_page_has_no_after(client: Client) -> None:
     assert 0 < len(pages[-1]["actions"]) <= 100
 
 
-def test_trailing_empty_page_adds_an_empty_page(start: Start) -> None:
-    _, client = start(trailing_empty_page=True)
+def test_the_last_page_has_an_after_that_leads_to_an_empty_page(client: Client) -> None:
     after = client.ok("/v3/actions", page_size=250)["pagination_meta"]["after"]
     for _ in range(10):
         body = client.ok("/v3/actions", page_size=250, after=after)
@@ -129,6 +129,11 @@ def test_trailing_empty_page_adds_an_empty_page(start: Start) -> None:
         after = body["pagination_meta"]["after"]
     assert body["actions"] == []
     assert "after" not in body["pagination_meta"]
+
+
+def test_an_empty_list_has_no_after(client: Client) -> None:
+    meta = client.ok("/v3/actions", page_size=250, incident_mode="stream")["pagination_meta"]
+    assert meta == {"page_size": 250}
 
 
 def test_an_unpaged_list_has_no_pagination_meta(client: Client) -> None:
@@ -329,6 +334,54 @@ def test_has_notes_follows_added_and_deleted_notes(start: Start) -> None:
     assert noted not in ids
 
 
+def alerts_with_groups(sandbox: Sandbox) -> dict[str, set[str]]:
+    """The alerts of each group, by the group's id."""
+    groups: dict[str, set[str]] = {}
+    for alert in sandbox.records("alerts"):
+        for group in alert["alert_group_ids"]:
+            groups.setdefault(group, set()).add(alert["id"])
+    return groups
+
+
+def test_groups_of_alerts_have_notes_of_their_own(sandbox: Sandbox, client: Client) -> None:
+    groups = alerts_with_groups(sandbox)
+    notes = {group: client.ok("/v1/alert_notes", alert_group_id=group)["alert_notes"] for group in groups}
+    assert any(notes.values())
+    assert not all(notes.values())
+    for group, notes_of_group in notes.items():
+        assert all(note["alert_group_id"] == group and "alert_id" not in note for note in notes_of_group)
+    assert client.get("/v1/alert_notes", alert_group_id="01ZZZZZZZZZZZZZZZZZZZZZZZZ").status_code == 404
+    of_alerts = [note["id"] for note in sandbox.records("alert_notes")]
+    of_groups = [note["id"] for note in sandbox.records("alert_group_notes")]
+    assert len({*of_alerts, *of_groups}) == len(of_alerts) + len(of_groups)
+    assert {note["id"] for notes_of_group in notes.values() for note in notes_of_group} == set(of_groups)
+
+
+def test_an_alert_is_in_no_group_or_in_one_or_two(sandbox: Sandbox, client: Client) -> None:
+    assert {len(alert["alert_group_ids"]) for alert in sandbox.records("alerts")} == {0, 1, 2}
+    for group, alerts in list(alerts_with_groups(sandbox).items())[:3]:
+        found = client.all("/v2/alerts", "alerts", page_size=50, **{"alert_group_id[one_of]": group})
+        assert {alert["id"] for alert in found} == alerts
+
+
+def test_notes_are_requested_for_an_alert_or_for_a_group(sandbox: Sandbox, client: Client) -> None:
+    group, alerts = next(iter(alerts_with_groups(sandbox).items()))
+    for query in ({"alert_id": next(iter(alerts)), "alert_group_id": group}, {}, {"alert_group_id": ""}):
+        response = client.get("/v1/alert_notes", **query)
+        assert response.status_code == 422
+
+
+@pytest.mark.parametrize("counts_groups", [True, False])
+def test_has_notes_can_count_the_notes_of_groups(start: Start, counts_groups: bool) -> None:
+    sandbox, client = start(incidents=3, alerts=200, has_notes_counts_groups=counts_groups)
+    groups = alerts_with_groups(sandbox)
+    own = {note["alert_id"] for note in sandbox.records("alert_notes")}
+    of_groups = {alert for note in sandbox.records("alert_group_notes") for alert in groups[note["alert_group_id"]]}
+    assert of_groups - own
+    found = client.all("/v2/alerts", "alerts", page_size=50, **{"has_notes[is]": "true"})
+    assert {alert["id"] for alert in found} == (own | of_groups if counts_groups else own)
+
+
 def test_the_time_of_the_last_complete_workloads_can_be_set(start: Start) -> None:
     sandbox, client = start(incidents=3)
     incident = sandbox.records("incidents")[0]["id"]
@@ -368,6 +421,33 @@ def test_schedule_entries_cover_their_window_page_by_page(sandbox: Sandbox, clie
     assert found["scheduled"][0]["start_at"] == "2026-01-31T19:00:00Z"
     assert found["overrides"]
     assert len({e["fingerprint"] for e in found["final"]}) == len(starts) == len(found["scheduled"])
+
+
+def test_an_override_that_runs_at_the_start_of_the_window_is_cut_to_the_millisecond(
+    sandbox: Sandbox, client: Client
+) -> None:
+    schedule = sandbox.records("schedules")[0]["id"]
+
+    def entries(start: str) -> dict[str, list[dict[str, Any]]]:
+        window = {"entry_window_start": start, "entry_window_end": "2026-02-09T06:00:00Z"}
+        found: dict[str, list[dict[str, Any]]] = client.ok("/v2/schedule_entries", schedule_id=schedule, **window)[
+            "schedule_entries"
+        ]
+        return found
+
+    override = entries("2026-02-01T06:00:00Z")["overrides"][0]
+    start = (moment(override["start_at"]) + timedelta(seconds=1, milliseconds=893)).strftime("%Y-%m-%dT%H:%M:%S.893Z")
+    cut = entries(start)
+    assert cut["final"][0]["start_at"] == cut["overrides"][0]["start_at"] == start
+    assert cut["final"][0]["fingerprint"] == cut["overrides"][0]["fingerprint"] != override["fingerprint"]
+    assert cut["overrides"][0] == {
+        **override,
+        "start_at": start,
+        "fingerprint": cut["overrides"][0]["fingerprint"],
+    }
+    assert cut["scheduled"][0]["start_at"] == override["start_at"]
+    assert cut["final"][1:] == [entry for entry in entries(override["start_at"])["final"] if entry["start_at"] > start]
+    assert not any("entry_id" in entry for listed in cut.values() for entry in listed)
 
 
 def test_omits_next_shifts_on_large_pages(client: Client) -> None:

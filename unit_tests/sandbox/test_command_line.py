@@ -36,7 +36,13 @@ def test_the_command_line_has_every_option() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [["--data", "does-not-exist"], ["--now", "soon"], ["--fault", "nonsense"], ["--incidents", "x"]],
+    [
+        ["--data", "does-not-exist"],
+        ["--now", "soon"],
+        ["--fault", "nonsense"],
+        ["--incidents", "x"],
+        ["--on-call", "no"],
+    ],
 )
 def test_an_invalid_option_exits_with_2_and_a_message(options: list[str]) -> None:
     done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from datetime import datetime
 
 import pytest
 
@@ -12,7 +13,7 @@ from sandbox.contract import Contract
 from sandbox.ids import make_id, make_salt, number_from_id
 from sandbox.lists import ChildList, RecordList
 from sandbox.options import Options
-from sandbox.times import Clock, format_moment, parse_moment
+from sandbox.times import UNSET, Clock, cut_fraction, format_moment, format_record_time, parse_moment
 
 NOW = "2026-03-02T10:00:00Z"
 CONTRACT = Contract()
@@ -140,3 +141,30 @@ def test_formats_timestamps_as_the_api_does(text: str) -> None:
     ms = parse_moment(text)
     assert ms is not None
     assert format_moment(ms) == text
+
+
+def test_times_of_records_have_fractions_of_varying_length() -> None:
+    company = make_company()
+    for name in ("incidents", "alerts", "actions", "escalations", "workflow_runs"):
+        texts = [str(record["created_at"]).removesuffix("Z") for record in company.records(name)]
+        assert {len(text.partition(".")[2]) for text in texts} >= {0, 2, 3, 6}, name
+
+
+def test_a_varying_fraction_keeps_the_order_of_times() -> None:
+    times = [1_700_000_000_000 + index * 137 for index in range(2000)]
+    cut = [cut_fraction(ms) for ms in times]
+    assert cut == sorted(cut)
+    assert [parse_moment(format_record_time(ms)) for ms in times] == cut
+    moments = [datetime.fromisoformat(format_record_time(ms)) for ms in times]
+    assert moments == sorted(moments)
+
+
+def test_some_times_that_are_not_set_are_in_the_year_1() -> None:
+    company = make_company()
+    for name, field in (("alerts", "resolved_at"), ("actions", "completed_at"), ("catalog_entries", "archived_at")):
+        records = company.lists[name]
+        lists = [records] if isinstance(records, RecordList) else [children for _, children in records.all()]
+        values = [one.record(handle).get(field) for one in lists for handle in one.handles()]
+        assert UNSET in values
+        assert any(value not in (None, UNSET) for value in values)
+        assert None in values

@@ -84,6 +84,16 @@ def test_pages_contain_every_record_once(sandbox: Sandbox, client: Client, endpo
         assert len(set(ids)) == len(ids)
 
 
+def test_four_lists_have_a_total_record_count(sandbox: Sandbox, client: Client) -> None:
+    found = set()
+    for endpoint in CONTRACT.endpoints.values():
+        path, query = request_for(endpoint, sample_parameters(sandbox, endpoint)[0])
+        meta = client.ok(path, **query).get("pagination_meta") or {}
+        if "total_record_count" in meta:
+            found.add(endpoint.path)
+    assert found == {"/v2/incidents", "/v2/schedules", "/v2/workflow_runs", "/v3/catalog_entries"}
+
+
 def test_serves_every_list_of_the_reference_table() -> None:
     if not TABLE.exists():
         pytest.skip("../shared/reference/streams.tsv, the reference table, is missing")
