@@ -9,6 +9,8 @@ from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
 # Marks where the record goes in an envelope.
 RECORD_PLACEHOLDER = "\0record\0"
+# Records that are serialized together.
+PART = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +68,10 @@ def json_lines(envelope: dict[str, Any], records: list[dict[str, Any]]) -> bytes
     """
     before, after = orjson.dumps(envelope, option=orjson.OPT_APPEND_NEWLINE).split(orjson.dumps(RECORD_PLACEHOLDER))
     dumps = orjson.dumps
-    return b"".join([before + dumps(record) + after for record in records])
+    return b"".join(
+        [
+            # In parts: a page of tiny records would take much more memory as a list of lines.
+            b"".join([before + dumps(record) + after for record in records[start : start + PART]])
+            for start in range(0, len(records), PART)
+        ]
+    )

@@ -45,6 +45,9 @@ SCALARS = frozenset({NoneType, bool, int, str})
 FIRST_INEXACT = 2.0**63
 WITHHELD = "is withheld, because its name says that it holds a credential"
 NOT_IN_SCHEMA = "is not in the catalog's schema and is dropped. Run discover again to include it"
+# More undeclared fields at one path of a page, the keys of a map too, are dropped: they would take too much memory.
+MAX_FIELDS = 50_000
+TOO_MANY_FIELDS = f"has more than {MAX_FIELDS:,} different undeclared fields on one page. They are dropped"
 # More fields of one stream are not logged: the names can be data.
 MAX_LOGGED = 50
 MAX_LOGGED_LENGTH = 200
@@ -100,7 +103,7 @@ class _Edit:
         fields: by field, what changes in its objects.
     """
 
-    removed: frozenset[str]
+    removed: Set[str]
     moved: frozenset[str]
     fields: Mapping[str, "_Edit"]
 
@@ -151,8 +154,8 @@ class Projection:
         Each column is compared for all objects at once; object by object would be slower.
         """
         names: set[str] = set().union(*objects)
-        undeclared = names.difference(schema.columns)
-        columns = names - undeclared
+        columns = names.intersection(schema.columns)
+        names -= columns
         for types, group in schema.groups.items():
             present = group & columns
             if present and _fit(objects, present, types):
@@ -162,10 +165,13 @@ class Projection:
             values = [record[name] for record in objects if name in record]
             if edit := self._inspect_values(values, schema.columns[name], (*path, name), level):
                 fields[name] = edit
-        if not undeclared:
+        if len(names) > MAX_FIELDS:
+            self._log(path or (UNDECLARED,), TOO_MANY_FIELDS)
+            return _Edit(names, frozenset(), fields)
+        if not names:
             return _Edit(frozenset(), frozenset(), fields) if fields else None
-        removed = frozenset(self._removed_fields(undeclared, schema, path))
-        kept = undeclared - removed
+        removed = frozenset(self._removed_fields(names, schema, path))
+        kept = names - removed
         # The keys of a map are data: there can be many, so their values are inspected together.
         for name, values in _values_by_field(objects, kept, MAP_KEY if schema.map_values else None).items():
             if edit := self._inspect_values(values, schema.map_values or FREE_VALUES, (*path, name), level):

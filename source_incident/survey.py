@@ -163,6 +163,7 @@ def _query_streams(config: Config, client: Client, query: Callable[[IncidentStre
             except NotFoundError:
                 pass
             except ApiError as error:
+                error.release_memory()
                 results[name] = error
     finally:
         # After Ctrl-C nothing waits for the remaining answers.

@@ -13,7 +13,7 @@ from source_incident.api.errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from source_incident.api.memory import PageMemory
+from source_incident.api.memory import PageMemory, check_size
 from source_incident.api.transport import Response
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "TransientError",
     "UnexpectedAnswerError",
     "UnreachableError",
+    "check_size",
 ]

@@ -33,6 +33,10 @@ class ApiError(Exception):
         self.status = status
         self.request_id = request_id
 
+    def release_memory(self) -> None:
+        """Drop the traceback and the errors before this one: their frames hold the answer that failed."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+
 
 class AuthenticationError(ApiError):
     """401: the key is wrong or was revoked."""

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from source_incident.api.errors import Cancelled, UnexpectedAnswerError
+from source_incident.api.errors import Cancelled, TransientError, UnexpectedAnswerError
 
 MB = 2**20
 # A page of so many bytes of memory is free: it never waits for others. The largest pages seen take 30 MB.
@@ -17,9 +17,12 @@ LARGEST_PAGE = 128 * MB
 BUDGET = 96 * MB
 # Memory is reserved in such steps.
 STEP = 4 * MB
-# A page that has waited so long, in seconds, while no memory was freed, is read all the same: the pages that hold the
+# A page that has waited so long, in seconds, while no memory was freed, may exceed the budget: the pages that hold the
 # memory can wait for this one.
 PATIENCE = 60.0
+LARGEST_BUDGET = BUDGET + LARGEST_PAGE
+# A page that has waited so long, in seconds, is not read.
+LONGEST_WAIT = 1800.0
 POLL = 0.1
 
 
@@ -52,10 +55,11 @@ class MemoryBudget:
 
         Raises:
             UnexpectedAnswerError: the page is too large.
+            TransientError: other pages held the memory for too long.
             Cancelled: the run is being stopped.
         """
-        if size > LARGEST_PAGE:
-            raise UnexpectedAnswerError(f"the answer would take more than {LARGEST_PAGE // MB} MB of memory")
+        check_size(size)
+        page.total = size
         if size <= max(SMALL_PAGE, page.size):
             return 0.0
         size = min(-(-size // STEP) * STEP, LARGEST_PAGE)
@@ -65,6 +69,8 @@ class MemoryBudget:
             while not self._has_room(page, size, started_at):
                 if self._is_cancelled():
                     raise Cancelled
+                if time.monotonic() - started_at > LONGEST_WAIT:
+                    raise TransientError(f"other answers held the memory for {LONGEST_WAIT:g} s")
                 self._changed.wait(POLL)
             self._used += size - page.size
             page.size = size
@@ -94,7 +100,7 @@ class MemoryBudget:
         if others <= BUDGET and next(iter(self._reading)) == id(page):
             return True
         now = time.monotonic()
-        if now - max(started_at, self._freed_at) < PATIENCE:
+        if now - max(started_at, self._freed_at) < PATIENCE or others + size > LARGEST_BUDGET:
             return False
         self._freed_at = now
         return True
@@ -103,16 +109,31 @@ class MemoryBudget:
 class PageMemory:
     """The memory of one page. It is freed with the object, which the page keeps.
 
+    Args:
+        budget: the budget that it is a part of; None: it is not reserved.
+        total: the bytes that the page takes at most.
+
     Attributes:
         size: the reserved bytes; 0: the page is small.
     """
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_budget", "size", "total")
 
-    def __init__(self, budget: MemoryBudget) -> None:
+    def __init__(self, budget: MemoryBudget | None = None, total: int = 0) -> None:
         self.size = 0
+        self.total = total
         self._budget = budget
 
     def __del__(self) -> None:
-        if self.size:
+        if self._budget and self.size:
             self._budget.free(self)
+
+
+def check_size(size: int) -> None:
+    """Check that an answer, or a page with its nested records, does not take too many bytes of memory.
+
+    Raises:
+        UnexpectedAnswerError: it does.
+    """
+    if size > LARGEST_PAGE:
+        raise UnexpectedAnswerError(f"the answer would take more than {LARGEST_PAGE // MB} MB of memory")

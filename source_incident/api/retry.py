@@ -60,6 +60,7 @@ class RetriedRequest:
             TransientError, UnexpectedAnswerError: there is no next try.
             Cancelled: the run is being stopped.
         """
+        error.release_memory()  # other requests may wait for the memory of this answer
         too_many = isinstance(error, TooManyRequestsError)
         self._tries += not too_many
         wait = _throttled(error.retry_after) if isinstance(error, TooManyRequestsError) else _backoff(self._tries)

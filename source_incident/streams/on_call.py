@@ -152,6 +152,10 @@ class CallRoutes(FullTableStream):
     records_key = "call_routes"
     primary_key = ["id"]
     page_size = 250
+    credentials = {
+        "allowed_callers.name": "a private person's name, in `call_route_allowed_callers`, which is off by default",
+        "allowed_callers.phone_number": "a private number that gets through to the person on call, in the same stream",
+    }
 
 
 class CallRouteOptions(ChildStream):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from source_incident.api import ApiError, AuthenticationError, ForbiddenError, NotFoundError
+from source_incident.api import ApiError, AuthenticationError, ForbiddenError, NotFoundError, PageMemory
 from source_incident.streams.kinds import ChildStream
 from source_incident.streams.page import Record, Slice
 from source_incident.sync.emitter import Emitter
@@ -91,7 +91,7 @@ class ChildReader:
                 if page.complete_until and root.cursor and page.complete_until < root.cursor:
                     # A full refresh reads the records again in any case.
                     self.retry([consumer for consumer in consumers if not consumer.state.is_full_refresh], root)
-                await self._emit_child_records(node, slice_, page.records, root)
+                await self._emit_child_records(node, slice_, page.records, root, page.memory)
 
         consumers = [consumer for consumer in node.consumers() if consumer.name in root.consumers]
         try:
@@ -134,9 +134,11 @@ class ChildReader:
         for consumer in consumers:
             consumer.state.add_retry(Retry(root.cursor, frozenset({root.id})))
 
-    async def _emit_child_records(self, node: StreamNode, slice_: Slice, records: list[Record], root: Root) -> None:
+    async def _emit_child_records(
+        self, node: StreamNode, slice_: Slice, records: list[Record], root: Root, memory: PageMemory | None = None
+    ) -> None:
         if node.selected and node.name in root.consumers:
-            await self._emitter.records(node.selected, records)
+            await self._emitter.records(node.selected, records, (memory,) if memory else ())
         if node.children:
             async with TaskGroup() as group:
                 for record in records:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from source_incident.api import ForbiddenError, NotFoundError
+from source_incident.api import ForbiddenError, NotFoundError, PageMemory
 from source_incident.protocol import FULL_REFRESH_COMPLETE_STATE
 from source_incident.streams.page import Record
 from source_incident.sync.events import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
@@ -44,10 +44,18 @@ class Emitter:
     async def expect(self, stream: str, records: int) -> None:
         await self._emit(Expected(stream, records))
 
-    async def records(self, selected: SelectedStream, records: list[Record]) -> None:
+    async def records(self, selected: SelectedStream, records: list[Record], memory: Sequence[PageMemory] = ()) -> None:
+        """Emit records of one page.
+
+        Args:
+            selected: the stream.
+            records: the records.
+            memory: counts the memory of the records.
+        """
         if records and not self.is_finished(selected.name):
             full_read = selected.state.full_read
-            await self._emit(Records(selected.name, records, full_read.version if full_read else None))
+            version = full_read.version if full_read else None
+            await self._emit(Records(selected.name, records, version, memory))
 
     async def checkpoint(
         self,

@@ -1,9 +1,10 @@
 """What a sync emits, in order."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from source_incident.api import PageMemory
 from source_incident.streams.page import Record
 
 
@@ -28,11 +29,13 @@ class Records:
 
     Attributes:
         version: the version of the stream's full read; None: the stream was never read in full.
+        memory: counts the memory of the records until they are written.
     """
 
     stream: str
     records: list[Record]
     version: int | None = None
+    memory: Sequence[PageMemory] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from source_incident.api import (
+    ApiError,
     ForbiddenError,
     NotFoundError,
+    PageMemory,
     RequestError,
     TransientError,
     UnexpectedAnswerError,
+    check_size,
 )
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
@@ -104,8 +107,12 @@ class NestedColumns:
             elif self._scan.since is None or changed > self._known_pages.get(column, FEW_INCIDENTS):
                 self._stores[column] = self._scan_whole_list(stream)
 
-    async def fill(self, records: list[Record]) -> dict[int, dict[str, list[Record]]]:
+    async def fill(self, records: list[Record], memory: list[PageMemory]) -> dict[int, dict[str, list[Record]]]:
         """Add the nested columns to the records. Records that fail are in `failed`.
+
+        Args:
+            records: the records of one page.
+            memory: counts the memory of the page. What the columns take is added.
 
         Returns:
             By the id() of a record and by stream, the nested records that were requested for this record alone.
@@ -124,11 +131,11 @@ class NestedColumns:
                 self._mark_forbidden(column, store.error)
         if all(column in self._stores for column in self._columns):
             for record in records:
-                self._fill_from_stores(record)
+                self._fill_from_stores(record, memory)
         else:
             async with TaskGroup() as group:
                 for record in records:
-                    group.create_task(self._fill_with_requests(record, requested))
+                    group.create_task(self._fill_with_requests(record, requested, memory))
         return requested
 
     async def probe(self, columns: Collection[str]) -> None:
@@ -152,20 +159,33 @@ class NestedColumns:
             else:
                 self.filled.add(column)
 
-    def _fill_from_stores(self, record: Record) -> None:
+    def _fill_from_stores(self, record: Record, memory: list[PageMemory]) -> bool:
+        """Add the columns of whole lists to a record. False: they are too large."""
         for column, store in self._stores.items():
-            if column in self._columns:
-                # Null where there are none, as in the Go tap.
-                record[column] = store.records_of(record["id"]) or None
+            if column not in self._columns:
+                continue
+            size = store.size_of(record["id"])
+            try:
+                check_size(sum(part.total for part in memory) + size)
+            except UnexpectedAnswerError as error:
+                self._add_failed(record, error)
+                return False
+            memory.append(PageMemory(total=size))
+            # Null where there are none, as in the Go tap.
+            record[column] = store.records_of(record["id"]) or None
+        return True
 
-    async def _fill_with_requests(self, record: Record, requested: dict[int, dict[str, list[Record]]]) -> None:
-        self._fill_from_stores(record)
+    async def _fill_with_requests(
+        self, record: Record, requested: dict[int, dict[str, list[Record]]], memory: list[PageMemory]
+    ) -> None:
+        if not self._fill_from_stores(record, memory):
+            return
         for column, stream in list(self._columns.items()):
             if column in self._stores:
                 continue
             nested_records: list[Record] = []
             try:
-                nested_records = await self._reader.collect(stream, self._slice(stream, record))
+                nested_records = await self._reader.collect(stream, self._slice(stream, record), memory)
                 self._mark_readable(column)
                 requested.setdefault(id(record), {})[stream.name] = nested_records
             except NotFoundError:
@@ -174,13 +194,17 @@ class NestedColumns:
                 self._mark_forbidden(column, error)
             except (TransientError, UnexpectedAnswerError) as error:
                 # The record would be incomplete. The others are not.
-                if not self._outcomes.tolerates(error):
-                    raise
-                self._outcomes.add_failed(str(record["id"]), error)
-                logger.warning("%s: %s is skipped: %s", self._tree.name, record["id"], error.message)
+                self._add_failed(record, error)
                 return
             record[column] = nested_records or None
         self._outcomes.read += 1
+
+    def _add_failed(self, record: Record, error: ApiError) -> None:
+        """Skip a record. Raise the error if it is one too many."""
+        if not self._outcomes.tolerates(error):
+            raise error
+        self._outcomes.add_failed(str(record["id"]), error)
+        logger.warning("%s: %s is skipped: %s", self._tree.name, record["id"], error.message)
 
     @staticmethod
     def _slice(stream: IncidentStream, record: Record) -> Slice:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import orjson
 
 from source_incident.api import ApiError
+from source_incident.json_limits import JsonSize
 from source_incident.streams.page import Record
 
 
@@ -40,8 +41,8 @@ class NestedStore:
         self.pages += 1
         try:
             self._database().executemany(
-                "INSERT OR REPLACE INTO record VALUES (?, ?, ?)",
-                [(str(record.get("incident_id")), str(record.get("id")), orjson.dumps(record)) for record in records],
+                "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)",
+                map(_row, records),
             )
         except sqlite3.Error as error:
             self.error = self.error or StorageFullError(
@@ -61,6 +62,12 @@ class NestedStore:
         rows = self._database().execute("SELECT body FROM record WHERE incident_id = ? ORDER BY rowid", (incident_id,))
         return [orjson.loads(body) for (body,) in rows]
 
+    def size_of(self, incident_id: str) -> int:
+        """The bytes of memory that the records of one incident take at most."""
+        query = "SELECT coalesce(sum(size), 0) FROM record WHERE incident_id = ?"
+        ((size,),) = self._database().execute(query, (incident_id,))
+        return int(size)
+
     def close(self) -> None:
         if self._connection:
             self._connection.close()
@@ -72,5 +79,11 @@ class NestedStore:
             self._connection.execute("PRAGMA cache_size = -8000")
             self._connection.execute("PRAGMA journal_mode = OFF")
             self._connection.execute("PRAGMA synchronous = OFF")
-            self._connection.execute("CREATE TABLE record (incident_id, id, body, UNIQUE (incident_id, id))")
+            self._connection.execute("CREATE TABLE record (incident_id, id, body, size, UNIQUE (incident_id, id))")
         return self._connection
+
+
+def _row(record: Record) -> tuple[str, str, bytes, int]:
+    body, size = orjson.dumps(record), JsonSize()
+    size.add(body)
+    return str(record.get("incident_id")), str(record.get("id")), body, size.memory

@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from source_incident import clock
-from source_incident.api import NotFoundError, RequestError, TransientError, UnexpectedAnswerError
+from source_incident.api import (
+    NotFoundError,
+    PageMemory,
+    RequestError,
+    TransientError,
+    UnexpectedAnswerError,
+    check_size,
+)
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.streams.probe import Probes
@@ -123,16 +130,33 @@ class PageReader:
             seen.add(after)
             del page  # the next page may need its memory
 
-    async def collect(self, stream: IncidentStream, slice_: Slice) -> list[Record]:
-        """Read all records of a child's slice."""
+    async def collect(self, stream: IncidentStream, slice_: Slice, memory: list[PageMemory]) -> list[Record]:
+        """Read all records of a child's slice.
+
+        Args:
+            stream: the stream.
+            slice_: the slice.
+            memory: counts the memory of the records that they are collected for. Their own is added.
+
+        Raises:
+            UnexpectedAnswerError: together they would take too much memory.
+            ApiError: what `pages` raises.
+        """
         records: list[Record] = []
+        own: list[PageMemory] = []
 
         async def read() -> None:
             records.clear()
+            own.clear()
             async for page in self.pages(stream, slice_, priority=CHILD_PAGE):
+                if page.memory:
+                    own.append(page.memory)
+                check_size(sum(part.total for part in (*memory, *own)))
                 records.extend(page.records)
+                del page  # the next page may need its memory
 
         await with_restarts(stream.name, read)
+        memory += own
         return records
 
     async def probe(self, probes: Probes, stream: type[IncidentStream]) -> None:

@@ -320,7 +320,7 @@ class _SequenceReader:
             Root(tree.name, record, cursor_of(record, cursor_field) if cursor_field else None, consumers)
             for record, consumers in zip(page.records, consumers_of_records(tree, scan, page.records), strict=True)
         ]
-        requested = await self._emit_records(tree.selected, roots) if tree.selected else {}
+        requested = await self._emit_records(tree.selected, roots, page) if tree.selected else {}
         if tree.children:
             async with TaskGroup() as group:
                 for root in roots:
@@ -332,7 +332,9 @@ class _SequenceReader:
         rest = self._partitions.page_emitted(sequence, page)
         await self._emitter.checkpoint(tree.consumers(), scan, rest, self._reader.began_at, self._nested.pages())
 
-    async def _emit_records(self, selected: SelectedStream, roots: list[Root]) -> dict[int, dict[str, list[Record]]]:
+    async def _emit_records(
+        self, selected: SelectedStream, roots: list[Root], page: Page
+    ) -> dict[int, dict[str, list[Record]]]:
         """Emit the page's own records with their nested columns.
 
         Returns:
@@ -340,8 +342,9 @@ class _SequenceReader:
         """
         wanted = [root for root in roots if selected.name in root.consumers]
         requested: dict[int, dict[str, list[Record]]] = {}
+        memory = [page.memory] if page.memory else []
         try:
-            requested = await self._nested.fill([root.record for root in wanted])
+            requested = await self._nested.fill([root.record for root in wanted], memory)
         except AuthenticationError:
             raise
         except ApiError as error:
@@ -355,7 +358,7 @@ class _SequenceReader:
         if selected.stream.nested:
             await self._nested.probe(selected.state.forbidden_columns)
             self._note_forbidden_columns(selected)
-        await self._emitter.records(selected, [root.record for root in complete])
+        await self._emitter.records(selected, [root.record for root in complete], memory)
         return requested
 
     def _note_forbidden_columns(self, selected: SelectedStream) -> None:
