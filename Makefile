@@ -100,8 +100,10 @@ container-memory: $(DEV_ENV) $(TARGETS_ENV) ## read a million alerts with the im
 reliability: $(DEV_ENV) ## run the tests of every fault and write the tables of docs/reliability.md
 	RELIABILITY=write $(BIN)/pytest integration_tests/faults
 
-soak: $(DEV_ENV) ## fuzz all inputs, inject every fault at once and check for lost records; takes half an hour
+soak: $(DEV_ENV) ## fuzz all inputs, simulate accounts, kill syncs, inject every fault; takes an hour
 	$(BIN)/python -m integration_tests.soak.fuzz
+	$(BIN)/python -m integration_tests.soak.simulate --accounts 1000
+	$(BIN)/python -m integration_tests.soak.moving
 	$(BIN)/python -m integration_tests.soak.faults
 
 bench: $(DEV_ENV) ## run the benchmarks; takes a quarter of an hour
