@@ -245,11 +245,11 @@ def test_a_nested_column_that_the_schema_does_not_have_costs_no_request() -> Non
     schema = {"properties": {"id": {}, "name": {}}}
     messages, raised = read(default, catalog("incidents", schema=schema))
     assert raised is None
-    assert set(requested) == {"/v2/incidents"}
+    assert set(requested) == {"/v2/incidents", "/v1/incident_statuses"}
     assert [message.record.data for message in messages if message.record] == [{"id": "i"}]
     requested.clear()
     assert read(default, catalog("incidents", schema={"properties": {"id": {}, "updates": {}}}))[1] is None
-    assert set(requested) == {"/v2/incidents", "/v2/incident_updates"}
+    assert set(requested) == {"/v2/incidents", "/v1/incident_statuses", "/v2/incident_updates"}
 
 
 def test_a_state_message_has_the_number_of_records_before_it() -> None:
