@@ -172,6 +172,10 @@ class Api:
         return None, ()
 
     def _body(self, endpoint: Endpoint, ids: tuple[str, ...], query: Query, entry: dict[str, Any]) -> bytes:
+        if endpoint.name == "alert_notes" and "alert_group_id" in query:
+            if "alert_id" in query:
+                raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
+            endpoint = self.account.contract.alert_group_notes
         parent_ids = self._parent_ids(endpoint, ids, query)
         if endpoint.name == "schedule_entries":
             return self._schedule_entries(parent_ids, query)
@@ -196,8 +200,6 @@ class Api:
             if not values or not values[-1]:
                 raise errors.missing(parameter)
             parent_ids.append(values[-1])
-        if endpoint.name == "alert_notes" and "alert_group_id" in query:
-            raise errors.invalid("alert_id", "give exactly one of alert_id and alert_group_id")
         return tuple(parent_ids)
 
     def _schedule_entries(self, parent_ids: tuple[str, ...], query: Query) -> bytes:

@@ -101,6 +101,12 @@ class Contract:
         names = set(newest)
         return {name: self._with_parents(endpoint, names) for name, (_, endpoint) in newest.items()}
 
+    @cached_property
+    def alert_group_notes(self) -> Endpoint:
+        """The notes list by alert group. The API has no list of groups: alerts name theirs."""
+        parents = (("alert_group_id", "alert_groups"),)
+        return replace(self.endpoints["alert_notes"], name="alert_group_notes", parents=parents)
+
     def resolve(self, schema: Schema) -> Schema:
         """The schema that a reference points to."""
         while "$ref" in schema:

@@ -37,7 +37,8 @@ class RecordedAccount:
             raise ValueError(f"data: {directory} is not a directory")
         self._records = {path.stem: _read(path) for path in sorted(directory.glob("*.json"))}
         self._move_nested_records()
-        for endpoint in contract.endpoints.values():
+        self._add_alert_groups()
+        for endpoint in (*contract.endpoints.values(), contract.alert_group_notes):
             self._add(endpoint)
 
     def _move_nested_records(self) -> None:
@@ -50,6 +51,15 @@ class RecordedAccount:
                 for nested in incident.pop(column) or ():
                     if nested["id"] not in known:
                         records.append({"incident_id": incident["id"], **nested})
+
+    def _add_alert_groups(self) -> None:
+        """The groups that alerts name, and the notes on them."""
+        alerts, notes = self._records.get("alerts", ()), self._records.get("alert_notes", ())
+        groups = dict.fromkeys(group for alert in alerts for group in alert.get("alert_group_ids") or ())
+        self.lists["alert_groups"] = RecordList(
+            "alert_groups", self._source("alert_groups", [{"id": group} for group in groups])
+        )
+        self._records["alert_group_notes"] = [note for note in notes if note.get("alert_group_id")]
 
     def _add(self, endpoint: Endpoint) -> None:
         name = endpoint.name

@@ -30,7 +30,7 @@ class Company(CompanyBase):
         add_configuration(self)
         self._add_events()
         schema_lists = SchemaLists(self)
-        for endpoint in contract.endpoints.values():
+        for endpoint in (*contract.endpoints.values(), contract.alert_group_notes):
             schema_lists.add(endpoint)
 
     def _add_events(self) -> None:
@@ -44,6 +44,7 @@ class Company(CompanyBase):
         self.add("actions", Actions(self, embedded, incidents, options.actions * has_incidents))
         self.add("follow_ups", FollowUps(self, embedded, incidents, options.follow_ups * has_incidents))
         self.add("alerts", alerts)
+        self.add("alert_groups", alerts.groups)
         self.add("escalations", Escalations(self, embedded, incidents, alerts))
 
     def extra_keys(self, endpoint: Endpoint, parent_ids: tuple[str, ...]) -> Record:

@@ -13,8 +13,30 @@ from sandbox.company.base import CompanyBase
 from sandbox.company.events import EventSource
 from sandbox.company.incidents import Embedded, Incidents
 from sandbox.ids import mix
-from sandbox.lists import Record
+from sandbox.lists import InventedSource, Record
 from sandbox.times import HOUR, MINUTE, format_moment
+
+_GROUP_SIZE = 12  # alerts
+
+
+class AlertGroups(InventedSource):
+    """The groups of alerts. Each has some of the alerts of a span, and may share one with the group before."""
+
+    def __init__(self, salt: int, alerts: Alerts) -> None:
+        super().__init__(salt, alerts.count // _GROUP_SIZE)
+        self._alerts = alerts
+
+    def created(self, index: int) -> int:
+        return self._alerts.created(index * _GROUP_SIZE)
+
+    def make(self, index: int) -> bytes:
+        return orjson.dumps({"id": self.id_at(index)})
+
+    def ids_of(self, alert: int) -> list[str]:
+        """The ids of the groups of an alert."""
+        group, position = divmod(alert, _GROUP_SIZE)
+        groups = [] if position % 3 else [group] if position else [group - 1, group]
+        return [self.id_at(index) for index in groups if 0 <= index < self.count]
 
 
 class Alerts(EventSource):
@@ -24,6 +46,7 @@ class Alerts(EventSource):
         super().__init__(company, "alerts", company.options.alerts)
         self._company = company
         self._plain = company.options.plain
+        self.groups = AlertGroups(company.salt("alert_groups"), self)
 
     def updated(self, index: int) -> int:
         return min(self.created(index) + mix(self.bits(index)) % (6 * HOUR), self._anchor)
@@ -76,6 +99,8 @@ class Alerts(EventSource):
                     attributes.append({"attribute": fragment, "array_value": [given]})
                 else:
                     attributes.append({"attribute": fragment, "value": given})
+            if group_ids := self.groups.ids_of(index):
+                record["alert_group_ids"] = group_ids
             if bits % 9 == 0:
                 record["tags"] = [{"id": "TAGNOISE", "name": "noise 🔔"}]
         return orjson.dumps(record)

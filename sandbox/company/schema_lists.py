@@ -22,6 +22,7 @@ _STRIDE = 1024  # maximum number of children of one parent
 # Some lists have more than a page.
 _COUNTS: dict[str, int | tuple[int, int]] = {
     "alert_attributes": 6,
+    "alert_group_notes": (0, 2),
     "alert_notes": (1, 3),
     "alert_sources": 5,
     "alert_tags": 9,
@@ -75,7 +76,8 @@ class SchemaLists:
             company.lists[name] = ChildList(name, parents, children.make, children.parent_of)
 
     def _parent(self, name: str) -> RecordList | ChildList:
-        self.add(self._company.contract.endpoints[name])
+        if name not in self._company.lists:
+            self.add(self._company.contract.endpoints[name])
         return self._company.lists[name]
 
 
@@ -91,6 +93,8 @@ def _generate(company: CompanyBase, records: SchemaRecords, endpoint: Endpoint, 
     if endpoint.name == "alert_notes":
         # The notes of an alert. Those of a group have a group's id instead.
         record.pop("alert_group_id", None)
+    if endpoint.name == "alert_group_notes":
+        record.pop("alert_id", None)
     return record
 
 
