@@ -53,6 +53,8 @@ def query_parameters(stream: type[IncidentStream]) -> dict[str, list[str]]:
             query |= {f"{stream.split_by}[{operator}]": [] for operator in ("gte", "lte", "date_range")}
     if issubclass(stream, ChildStream) and f"{{{stream.parent_key}}}" not in stream.endpoint:
         query[stream.parent_parameter or stream.parent_key] = []
+        if stream.group_key:
+            query[stream.group_key] = []
     for child in _children_of(stream):
         query |= child.parent_query
     names = [stream.mode_parameter, stream.from_parameter, *(stream.window_parameters or ())]

@@ -98,6 +98,8 @@ class Account:
             records = snapshot["records"]
             if issubclass(declared, ChildStream):
                 self._add_parent_keys(declared, records, snapshot.get("parents", [{}] * len(records)))
+            if name == "alert_notes":
+                records += self._sandbox.records("alert_group_notes")
             self._lists[name] = records
         return self._lists[name]
 

@@ -69,7 +69,6 @@ class IncidentStream(HttpStream, ABC):
     required_fields: ClassVar[tuple[str, ...]] = ()
     complete_until: ClassVar[str | None] = None
     known_values: ClassVar[Mapping[str, frozenset[str]]] = {}
-    reads_all_parents: ClassVar[bool] = False
 
     def __init__(self, client: Client, config: Config) -> None:
         super().__init__()

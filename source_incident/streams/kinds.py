@@ -1,5 +1,6 @@
 """The kinds of stream. A stream of the API is a declaration on one of them."""
 
+import itertools
 from abc import ABC
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,8 @@ class ChildStream(IncidentStream, ABC):
     parent_field: ClassVar[str] = "id"
     parent_parameter: ClassVar[str | None] = None
     parent_query: ClassVar[Mapping[str, Any]] = {}
+    group_key: ClassVar[str | None] = None
+    group_field: ClassVar[str | None] = None
 
     @classmethod
     def root(cls) -> type[IncidentStream]:
@@ -114,6 +117,22 @@ class ChildStream(IncidentStream, ABC):
         id_ = parent_record.get(self.parent_field)
         return {**parent_ids(parent_slice), self.parent_key: id_} if id_ else None
 
+    def child_slices(self, parent_record: Record, parent_slice: Slice) -> list[Slice]:
+        """The slices for one record of the parent: its own list, if the record can have one, and those of its groups.
+
+        Args:
+            parent_record: the record.
+            parent_slice: the slice that has the record.
+        """
+        slices: list[Slice] = []
+        if not self.parent_query or parent_slice.get("filters") == self.parent_query:
+            own = self.child_slice(parent_record, parent_slice)
+            slices += [own] if own else []
+        groups = parent_record.get(self.group_field) if self.group_field else None
+        if self.group_key and isinstance(groups, list):
+            slices += [{**parent_ids(parent_slice), self.group_key: group} for group in dict.fromkeys(groups) if group]
+        return slices
+
     def any_slice(self) -> Slice | None:
         parent = self.parent(self._client, self.config)
         parent_slice = parent.any_slice()
@@ -124,7 +143,9 @@ class ChildStream(IncidentStream, ABC):
 
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
         params = dict(super().slice_params(stream_slice))
-        if f"{{{self.parent_key}}}" not in self.endpoint:
+        if self.group_key and self.group_key in stream_slice:
+            params[self.group_key] = stream_slice[self.group_key]
+        elif f"{{{self.parent_key}}}" not in self.endpoint:
             params[self.parent_parameter or self.parent_key] = stream_slice[self.parent_key]
         return params
 
@@ -143,13 +164,18 @@ class ChildStream(IncidentStream, ABC):
         cursor_field: list[str] | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[Slice | None]:
-        """One slice per record of the parent, for the CDK's own read."""
+        """The slices of all records of the parent, each group once, for the CDK's own read."""
         parent = self.parent(self._client, self.config)
-        for parent_slice in parent.stream_slices(sync_mode=sync_mode):
-            slice_ = {**(parent_slice or {}), "filters": self.parent_query}
+        queries = [self.parent_query, {}] if self.group_key else [self.parent_query]
+        groups: set[Any] = set()
+        for parent_slice, query in itertools.product(parent.stream_slices(sync_mode=sync_mode), queries):
+            slice_ = {**(parent_slice or {}), "filters": query}
             for record in parent.read_records(sync_mode, stream_slice=slice_):
-                if isinstance(record, dict) and (child_slice := self.child_slice(record, slice_)):
-                    yield child_slice
+                for child_slice in self.child_slices(record, slice_) if isinstance(record, dict) else ():
+                    group = child_slice.get(self.group_key) if self.group_key else None
+                    if group is None or group not in groups:
+                        groups.add(group)
+                        yield child_slice
 
 
 class IncidentChildStream(ChildStream, ABC):
