@@ -22,6 +22,8 @@ _PARENTS = {
         "incident_id",
     ): "status_page_incidents",
 }
+# Single records that streams read, by path, with the name of the body.
+_SINGLE_RECORDS = {"/v3/alert_routes/{id}": "alert_route_details", "/v2/workflows/{id}": "workflow_details"}
 # Required by the document's text, though not marked as required in its schema.
 _REQUIRED = {
     ("/v1/incident_attachments", "incident_id"),
@@ -136,7 +138,7 @@ class Contract:
         meta = self.resolve(properties.get("pagination_meta", {}))
         return Endpoint(
             path=path,
-            name=_list_name(path),
+            name=_SINGLE_RECORDS.get(path) or _list_name(path),
             response=facts["response"],
             records_key=records_key,
             record_schema=record_schema,
@@ -180,8 +182,8 @@ def _parent_list(path: str, parameter: str, facts: dict[str, Any]) -> str:
 
 
 def _is_single_record(path: str) -> bool:
-    """Whether a path returns one record of a list. The structure of a status page has no list."""
-    if path.startswith("/v2/status_page_structures/"):
+    """Whether a path returns one record of a list that no stream reads. The structure of a status page has no list."""
+    if path.startswith("/v2/status_page_structures/") or path in _SINGLE_RECORDS:
         return False
     return path.endswith(("}", "/availability", "/ping", "/download"))
 

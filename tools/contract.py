@@ -112,6 +112,7 @@ def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
     if document.operations[path].get("deprecated"):
         yield f"{path} is deprecated"
     yield from _parameters(document, stream, path)
+    yield from _details(document, stream)
     yield from _values(document, stream)
     try:
         generated = stream_schema(document, stream)
@@ -147,6 +148,27 @@ def _parameters(document: Document, stream: type[IncidentStream], path: str) -> 
     for name, facts in documented.items():
         if facts["required"] and facts["in"] == "query" and name not in names:
             yield f"does not send {name}, which {path} requires"
+
+
+def _details(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
+    """The fields that only the answer of `detail_endpoint` has, and that are no columns."""
+    if stream.detail_endpoint is None:
+        return
+    path = document.path_of(stream.detail_endpoint)
+    if path is None:
+        yield f"{stream.detail_endpoint} is not in the document"
+        return
+    if document.operations[path].get("deprecated"):
+        yield f"{path} is deprecated"
+    listed, declared = _document_fields(document, stream), set(stream.detail_columns.values())
+    for name, schema in document.body(path)["properties"].items():
+        if not any(column.startswith(f"{name}.") for column in declared):
+            fields = [] if name in declared else [name]
+        else:
+            fields = [f"{name}.{field}" for field in document.resolve(schema)["properties"] if field not in listed]
+        for field in fields:
+            if field not in declared:
+                yield f"{field} is only in {path}, and is not in detail_columns"
 
 
 def _values(document: Document, stream: type[IncidentStream]) -> Iterator[str]:

@@ -59,6 +59,11 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
     body = document.body(stream.endpoint)
     record = _convert(document, _record(document, stream, body), where=name)
     columns: dict[str, Schema] = record["properties"]
+    if stream.detail_endpoint:
+        detail = _convert(document, document.body(stream.detail_endpoint), where=name)
+        columns |= {column: _at(detail, path, name) for column, path in stream.detail_columns.items()}
+    for path in stream.credential_urls:
+        _at(record, path, name)
     for path in stream.credentials:
         _remove(record, path, name)
     for key in _parent_keys(stream):

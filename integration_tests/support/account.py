@@ -15,6 +15,7 @@ from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.incidents import Incidents
 from source_incident.streams.kinds import ChildStream
+from source_incident.streams.page import is_url, remove_field, value_at
 from tools.schemas import stream_name
 
 Record = dict[str, Any]
@@ -62,9 +63,15 @@ class Account:
             # The API returns this field only in pages of 25 or fewer.
             for record in records:
                 record.pop("next_shifts", None)
-        for path in declared.credentials:
+        if declared.detail_endpoint:
             for record in records:
+                body = get(self._sandbox, declared.detail_endpoint.format(id=record["id"]))
+                record |= {column: value_at(body, path) for column, path in declared.detail_columns.items()}
+        for record in records:
+            for path in declared.credentials:
                 _remove(record, path.split("."))
+            for path in declared.credential_urls:
+                remove_field(record, path.split("."), is_url)
         return records
 
     def expected(self, name: str) -> list[Record]:

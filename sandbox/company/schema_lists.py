@@ -221,7 +221,22 @@ class SchemaBody:
         if endpoint.name == "incident_participants":
             return self._participants(random)
         context = RecordContext(endpoint.name, random, company.anchor_ms - 30 * DAY)
-        return self._records.generate(endpoint.response, context)
+        body = self._records.generate(endpoint.response, context)
+        if endpoint.name in ("alert_route_details", "workflow_details"):
+            self._add_listed_fields(body[endpoint.name.removesuffix("_details")], parent_ids[0])
+        return body
+
+    def _add_listed_fields(self, record: Record, record_id: str) -> None:
+        """Give a single record the fields that its list has. The steps of a workflow have more fields than there."""
+        _, records = self._parents[0]
+        assert isinstance(records, RecordList)
+        handle = records.find(record_id)
+        assert handle is not None
+        record |= {key: value for key, value in records.record(handle).items() if key != "steps"}
+        for step in record.get("steps", ()):
+            # A webhook's address, which a test looks for.
+            url = f"https://example.test/sandbox-credential/{step['id']}"
+            step["param_bindings"].append({"value": {"literal": url, "label": url}})
 
     def _participants(self, random: Random) -> Record:
         """Some users, each in one of the two lists."""

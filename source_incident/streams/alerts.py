@@ -72,10 +72,18 @@ class AlertNotes(ChildStream):
 
 
 class AlertRoutes(FullTableStream):
-    """The routes that decide what happens to an alert."""
+    """The routes that decide what happens to an alert, with their conditions, grouping, escalation and channels."""
 
     # /v3 is the newest version. Its list has only the id, the name and whether the route is enabled.
     endpoint = "/v3/alert_routes"
+    detail_endpoint = "/v3/alert_routes/{id}"
+    detail_columns = {
+        column: f"alert_route.{column}"
+        for column in (
+            "alert_sources", "condition_groups", "created_at", "escalation_config", "expressions", "grouping_config",
+            "incident_config", "is_private", "message_config", "owning_team_ids", "updated_at", "version",
+        )
+    }  # fmt: skip
     records_key = "alert_routes"
     primary_key = ["id"]
     page_size = 50

@@ -26,6 +26,7 @@ from source_incident.streams.page import (
     Record,
     Slice,
     cursor_of,
+    is_url,
     record_list,
     record_object,
     remove_field,
@@ -62,7 +63,10 @@ class IncidentStream(HttpStream, ABC):
     modes_in_one_request: ClassVar[bool] = False
     from_parameter: ClassVar[str | None] = None
     credentials: ClassVar[Mapping[str, str]] = {}
+    credential_urls: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}
+    detail_endpoint: ClassVar[str | None] = None
+    detail_columns: ClassVar[Mapping[str, str]] = {}
     open_parent_query: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
     by_parent: ClassVar[bool] = False
@@ -223,9 +227,8 @@ class IncidentStream(HttpStream, ABC):
 
     def _complete(self, records: list[Record], body: Mapping[str, Any], stream_slice: Slice) -> None:
         """Remove credentials from the records, and add the fields that the declaration adds."""
-        for path in self.credentials:
-            for record in records:
-                remove_field(record, path.split("."))
+        for record in records:
+            self._remove_credentials(record)
         for field, paths in self.key_fallback.items():
             for record in records:
                 if not record.get(field):
@@ -237,6 +240,24 @@ class IncidentStream(HttpStream, ABC):
         for field, value in {**constants, **self.parent_fields(stream_slice)}.items():
             for record in records:
                 record.setdefault(field, value)
+
+    def _remove_credentials(self, record: Record) -> None:
+        for path in self.credentials:
+            remove_field(record, path.split("."))
+        for path in self.credential_urls:
+            remove_field(record, path.split("."), is_url)
+
+    def add_details(self, record: Record, body: Record, columns: Iterable[str]) -> None:
+        """Add columns to a record that only the answer of `detail_endpoint` has.
+
+        Args:
+            record: the record of the list.
+            body: the answer.
+            columns: the columns.
+        """
+        for column in columns:
+            record[column] = value_at(body, self.detail_columns[column])
+        self._remove_credentials(record)
 
     def _warn_of_unknown_values(self, records: list[Record]) -> None:
         """Warn of values that a filter elsewhere would have to name, once each."""

@@ -20,6 +20,28 @@ class FullTableStream(IncidentStream, ABC):
     """Reads the whole list at every sync."""
 
 
+class DetailStream(IncidentStream):
+    """Reads one record of another stream, for the columns that its list leaves out. Its records are whole bodies.
+
+    Args:
+        stream: the other stream. The slice has the record's `id`.
+    """
+
+    endpoint = ""
+    records_key = None
+    primary_key = None
+
+    def __init__(self, stream: IncidentStream) -> None:
+        self._stream = stream  # the base class asks for the name
+        super().__init__(stream._client, stream.config)
+        self.endpoint = str(stream.detail_endpoint)  # type: ignore[misc]  # not of the class
+        self.required_fields = tuple(dict.fromkeys(path.split(".")[0] for path in stream.detail_columns.values()))  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:
+        return self._stream.name
+
+
 class CursorStream(IncidentStream, ABC):
     """An incremental stream: it has a cursor field, and a bookmark in the state."""
 

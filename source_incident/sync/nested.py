@@ -1,4 +1,6 @@
-"""Adds the nested columns of incidents: from whole lists, or with requests per incident."""
+"""Adds the columns that a list leaves out: nested columns of incidents, from whole lists or with requests per incident,
+and detail columns, with one request per record.
+"""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -7,7 +9,7 @@ from typing import Any
 from source_incident.api import ForbiddenError, NotFoundError, TransientError, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import ChildStream
+from source_incident.streams.kinds import ChildStream, DetailStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.sync.nested_store import NestedStore
 from source_incident.sync.outcomes import Outcomes
@@ -22,7 +24,7 @@ FEW_INCIDENTS = 10
 
 
 class NestedColumns:
-    """The nested columns of one scan: which are selected, and how each is read with the fewest requests.
+    """The nested and the detail columns of one scan: which are selected, and how each is read with the fewest requests.
 
     Args:
         reader: reads pages.
@@ -31,7 +33,7 @@ class NestedColumns:
         shared: by stream, the store that the stream's own scan fills.
         tree: the tree whose root has the columns.
         scan: the scan.
-        outcomes: counts the incidents whose columns failed.
+        outcomes: counts the records whose columns failed.
 
     Attributes:
         forbidden: the columns that the key may not read.
@@ -59,6 +61,8 @@ class NestedColumns:
             for column, name in tree.stream.nested.items()
             if selected and column in selected.nested
         }
+        self._details = tuple(name for name in tree.stream.detail_columns if selected and name in selected.nested)
+        self._detail_stream = DetailStream(tree.stream) if self._details else None
         self._known_pages = selected.state.nested_pages if selected and selected.state else {}
         self._stores: dict[str, NestedStore] = {}
         self._outcomes = outcomes
@@ -68,7 +72,7 @@ class NestedColumns:
 
     @property
     def failed(self) -> Collection[str]:
-        """The ids of the incidents whose columns could not be read."""
+        """The ids of the records whose columns could not be read."""
         return self._outcomes.failed
 
     def pages(self) -> Mapping[str, int]:
@@ -96,7 +100,7 @@ class NestedColumns:
                 self._stores[column] = self._scan_whole_list(stream)
 
     async def fill(self, records: list[Record]) -> dict[int, dict[str, list[Record]]]:
-        """Add the nested columns to the records. Records that fail are in `failed`.
+        """Add the columns to the records. Records that fail are in `failed`.
 
         Returns:
             By the id() of a record and by stream, the nested records that were requested for this record alone.
@@ -105,15 +109,15 @@ class NestedColumns:
             ApiError: a column can't be read, so the records would be incomplete.
         """
         requested: dict[int, dict[str, list[Record]]] = {}
-        if not self._columns or not records:
+        if not (self._columns or self._details) or not records:
             return requested
         for column, store in list(self._stores.items()):
             await store.complete.wait()
             if store.pages:
-                self._mark_readable(column)
+                self._mark_readable([column])
             if store.error:
-                self._mark_forbidden(column, store.error)
-        if all(column in self._stores for column in self._columns):
+                self._mark_forbidden([column], store.error)
+        if not self._details and all(column in self._stores for column in self._columns):
             for record in records:
                 self._fill_from_stores(record)
         else:
@@ -130,18 +134,18 @@ class NestedColumns:
 
     async def _fill_with_requests(self, record: Record, requested: dict[int, dict[str, list[Record]]]) -> None:
         self._fill_from_stores(record)
-        for column, stream in list(self._columns.items()):
-            if column in self._stores:
-                continue
-            nested_records: list[Record] = []
+        sources = [([column], stream) for column, stream in self._columns.items() if column not in self._stores]
+        if self._detail_stream:
+            sources.append((list(self._details), self._detail_stream))
+        for columns, stream in sources:
+            found: list[Record] = []
             try:
-                nested_records = await self._reader.collect(stream, self._slice(stream, record))
-                self._mark_readable(column)
-                requested.setdefault(id(record), {})[stream.name] = nested_records
+                found = await self._reader.collect(stream, self._slice(stream, record))
+                self._mark_readable(columns)
             except NotFoundError:
-                pass  # The incident was deleted after its page was read. The record is still valid.
+                pass  # The record was deleted after its page was read. It is still valid.
             except ForbiddenError as error:
-                self._mark_forbidden(column, error)
+                self._mark_forbidden(columns, error)
             except (TransientError, UnexpectedAnswerError) as error:
                 # The record would be incomplete. The others are not.
                 if not self._outcomes.tolerates(error):
@@ -149,11 +153,17 @@ class NestedColumns:
                 self._outcomes.add_failed(str(record["id"]), error)
                 logger.warning("%s: %s is skipped: %s", self._tree.name, record["id"], error.message)
                 return
-            record[column] = nested_records or None
+            if isinstance(stream, DetailStream):
+                self._tree.stream.add_details(record, found[0] if found else {}, columns)
+            else:
+                requested.setdefault(id(record), {})[stream.name] = found
+                record[columns[0]] = found or None
         self._outcomes.read += 1
 
     @staticmethod
     def _slice(stream: IncidentStream, record: Record) -> Slice:
+        if isinstance(stream, DetailStream):
+            return {"id": record["id"]}
         if isinstance(stream, ChildStream):
             return {"incident_id": record["id"]}
         slice_: dict[str, Any] = {"filters": {"incident_id": record["id"]}}
@@ -184,19 +194,26 @@ class NestedColumns:
         else:
             store.scan_ended()
 
-    def _mark_readable(self, column: str) -> None:
-        """Record that a column was read. A column that was forbidden before makes the records inconsistent."""
-        self.filled.add(column)
-        if column in self.forbidden:
-            raise self.forbidden[column]
+    def _mark_readable(self, columns: list[str]) -> None:
+        """Record that columns were read. Columns that were forbidden before make the records inconsistent."""
+        self.filled.update(columns)
+        if columns[0] in self.forbidden:
+            raise self.forbidden[columns[0]]
 
-    def _mark_forbidden(self, column: str, error: Exception) -> None:
-        """Leave a column null that the key may not read, and log it once. Raise any other error.
+    def _mark_forbidden(self, columns: list[str], error: Exception) -> None:
+        """Leave columns null that the key may not read, and log it once. Raise any other error.
 
-        A 403 after a successful request is raised too: some records would have the column, and others would not.
+        A 403 after a successful request is raised too: some records would have the columns, and others would not.
         """
-        if not isinstance(error, ForbiddenError) or column in self.filled:
+        if not isinstance(error, ForbiddenError) or columns[0] in self.filled:
             raise error
-        self.forbidden[column] = error
-        if self._columns.pop(column, None):
-            logger.warning("%s: the nested column %s stays empty: %s", self._tree.name, column, error.message)
+        if columns[0] in self.forbidden:
+            return
+        self.forbidden.update(dict.fromkeys(columns, error))
+        self._details = tuple(name for name in self._details if name not in columns)
+        if not self._details:
+            self._detail_stream = None
+        for column in columns:
+            self._columns.pop(column, None)
+        kind = "nested column" if columns[0] in self._tree.stream.nested else "columns"
+        logger.warning("%s: the %s %s stays empty: %s", self._tree.name, kind, ", ".join(columns), error.message)

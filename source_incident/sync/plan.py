@@ -18,7 +18,7 @@ class SelectedStream:
 
     Attributes:
         stream: the stream.
-        nested: its selected nested columns.
+        nested: its selected nested columns and detail columns.
         optional: the user did not select it: where the key may not read it, it is left out with a warning.
         state: its positions and full reads.
         has_foreign_catalog: another program made its catalog, so the column `_undeclared` is missing.

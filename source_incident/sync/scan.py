@@ -340,7 +340,7 @@ class _SequenceReader:
             if root.id in self._nested.failed:
                 selected.state.note_gap()
                 self._children.retry([selected], root)
-        if selected.stream.nested:
+        if selected.nested:
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete])
         return requested
