@@ -21,9 +21,18 @@ _PARENTS = {
         "/v1/status-pages/{id}/incidents/{incident_id}/response-incidents",
         "incident_id",
     ): "status_page_incidents",
+    (
+        "/v2/status_pages/{status_page_id}/components/{component_id}/availability",
+        "component_id",
+    ): "status_page_components",
 }
 # Single records that streams read, by path, with the name of the body.
-_SINGLE_RECORDS = {"/v3/alert_routes/{id}": "alert_route_details", "/v2/workflows/{id}": "workflow_details"}
+_SINGLE_RECORDS = {
+    "/v2/pay_reports/{id}/download": "pay_report_lines",
+    "/v2/status_pages/{status_page_id}/components/{component_id}/availability": "status_page_component_availability",
+    "/v2/workflows/{id}": "workflow_details",
+    "/v3/alert_routes/{id}": "alert_route_details",
+}
 # Required by the document's text, though not marked as required in its schema.
 _REQUIRED = {
     ("/v1/incident_attachments", "incident_id"),
@@ -128,7 +137,7 @@ class Contract:
         if _is_single_record(path) or path in ("/v1/identity", "/v1/openapiV3.json"):
             return None
         properties: dict[str, Schema] = self.resolve(facts["response"]).get("properties", {})
-        if not properties:
+        if not properties and path not in _SINGLE_RECORDS:
             return None
         arrays = (key for key, value in properties.items() if value.get("type") == "array" and key != "pagination_meta")
         records_key = next(arrays, None)
@@ -157,7 +166,7 @@ class Contract:
         parents = []
         for parameter, facts in endpoint.parameters.items():
             required = facts.get("required") or (endpoint.path, parameter) in _REQUIRED
-            if not required or parameter == "page_size":
+            if not required or parameter == "page_size" or facts.get("format") == "date-time":
                 continue
             parent = _parent_list(endpoint.path, parameter, facts)
             if parent not in names:

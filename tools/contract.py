@@ -28,8 +28,6 @@ UNREAD: Mapping[str, str] = {
     "/v1/openapiV3.json": "the document itself",
     "/v2/alert_routes": "older version of /v3/alert_routes, not deprecated yet",
     "/v2/heartbeat/{}/ping": "has a side effect: it is a heartbeat's ping",
-    "/v2/pay_reports/{}/download": "a file; /v2/pay_reports has the totals",
-    "/v2/status_pages/{}/components/{}/availability": "computed for the window in the request",
 }
 """Endpoints that no stream reads, with the reason. A placeholder is `{}`."""
 
@@ -57,7 +55,8 @@ def query_parameters(stream: type[IncidentStream]) -> dict[str, list[str]]:
             query[stream.group_key] = []
     for child in _children_of(stream):
         query |= child.parent_query
-    names = [stream.mode_parameter, stream.from_parameter, *(stream.window_parameters or ())]
+    names = [stream.mode_parameter, stream.from_parameter]
+    names += [*(stream.window_parameters or ()), *(stream.month_parameters or ())]
     query |= {name: [] for name in names if name}
     return {
         name: [str(value) for value in (values if isinstance(values, list) else [values])]

@@ -19,7 +19,7 @@ from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_incident import clock
-from source_incident.api import Client, Response, UnexpectedAnswerError
+from source_incident.api import CSV, Client, Response, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.page import (
     Page,
@@ -59,6 +59,8 @@ class IncidentStream(HttpStream, ABC):
     after_parameter: ClassVar[str] = "after"
     query: ClassVar[Mapping[str, Any]] = {}
     window_parameters: ClassVar[tuple[str, str] | None] = None
+    month_parameters: ClassVar[tuple[str, str] | None] = None
+    csv_column: ClassVar[str | None] = None
     mode_parameter: ClassVar[str | None] = None
     modes_in_one_request: ClassVar[bool] = False
     from_parameter: ClassVar[str | None] = None
@@ -153,7 +155,8 @@ class IncidentStream(HttpStream, ABC):
         """
         token = {self.after_parameter: after} if after else None
         params = self.request_params(None, stream_slice, token)
-        request = self._client.request(self.path(stream_slice=stream_slice), params)
+        formats = {"body_format": CSV} if self.csv_column else {}
+        request = self._client.request(self.path(stream_slice=stream_slice), params, **formats)
         while True:
             response = request.send()
             try:
@@ -304,6 +307,8 @@ class IncidentStream(HttpStream, ABC):
             ]
         else:
             records = record_list(value, self.records_key)
+            if self.csv_column:
+                records = [{self.csv_column: row} for row in records]
         if self.position_field:
             for position, record in enumerate(records):
                 record.setdefault(self.position_field, position)
@@ -386,7 +391,7 @@ class IncidentStream(HttpStream, ABC):
     @property
     def has_window(self) -> bool:
         """Whether a read sees a part of the records only, so that it can't tell which ones were deleted."""
-        return self.window_parameters is not None
+        return self.window_parameters is not None or self.month_parameters is not None
 
     @property
     def _checkpoint_mode(self) -> CheckpointMode:

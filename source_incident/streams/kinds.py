@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import SyncMode
 
 from source_incident.streams.base import IncidentStream
+from source_incident.streams.months import month_bounds
 from source_incident.streams.page import Record, Slice
 from source_incident.timestamps import format_timestamp
 
@@ -169,6 +170,9 @@ class ChildStream(IncidentStream, ABC):
             params[self.group_key] = stream_slice[self.group_key]
         elif f"{{{self.parent_key}}}" not in self.endpoint:
             params[self.parent_parameter or self.parent_key] = stream_slice[self.parent_key]
+        if self.month_parameters:
+            bounds = month_bounds(stream_slice["month"], self._created_at)
+            params.update(zip(self.month_parameters, map(format_timestamp, bounds), strict=True))
         return params
 
     def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:
@@ -177,7 +181,8 @@ class ChildStream(IncidentStream, ABC):
     @classmethod
     def _added_fields(cls) -> set[str | None]:
         parents = cls.parent._added_fields() if issubclass(cls.parent, ChildStream) else set()
-        return {*super()._added_fields(), *parents, cls.parent_key}
+        months = {"month"} if cls.month_parameters else set()
+        return {*super()._added_fields(), *parents, *months, cls.parent_key}
 
     def stream_slices(
         self,

@@ -33,6 +33,8 @@ def staleness_table() -> str:
 
 def row(stream: type[IncidentStream]) -> Row:
     """How a stream is read, and when a change and a delete arrive. docs/reliability.md explains the words."""
+    if stream.month_parameters:
+        return ("the last 12 months and the current one, at every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
     if stream.window_parameters:
         return ("a window around every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
     if issubclass(stream, ChildStream) and stream.by_parent:
