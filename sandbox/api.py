@@ -15,6 +15,7 @@ import orjson
 from sandbox import errors
 from sandbox.account import Account, record_list
 from sandbox.asgi import Answer, Headers, Receive, Scope, Send, send_answer
+from sandbox.computed import availability, pay_report
 from sandbox.contract import Endpoint
 from sandbox.errors import ApiError
 from sandbox.faults import Faults
@@ -126,6 +127,8 @@ class Api:
                 for name, value in parse_qsl(query_text, keep_blank_values=True):
                     query.setdefault(name, []).append(value)
                 body = self._body(endpoint, ids, query, entry)
+                if endpoint.name == "pay_report_lines":
+                    headers[0] = (b"content-type", b"text/csv")
             return Answer(200, headers, body), template
         except ApiError as error:
             return Answer(error.status, headers, error.body(request_id)), template
@@ -186,6 +189,11 @@ class Api:
             body = self.account.bodies[endpoint.name].get(parent_ids)
             if body is None:
                 raise errors.not_found()
+            if endpoint.name == "status_page_component_availability":
+                body = availability(parent_ids, query)
+            if endpoint.name == "pay_report_lines":
+                users = record_list(self.account, "users")
+                return pay_report([users.record(handle) for handle in itertools.islice(users.handles(), 20)])
             return orjson.dumps(body)
         found = self.account.lists[endpoint.name]
         records = found.children_of(parent_ids) if isinstance(found, ChildList) else found

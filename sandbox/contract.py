@@ -21,6 +21,17 @@ _PARENTS = {
         "/v1/status-pages/{id}/incidents/{incident_id}/response-incidents",
         "incident_id",
     ): "status_page_incidents",
+    (
+        "/v2/status_pages/{status_page_id}/components/{component_id}/availability",
+        "component_id",
+    ): "status_page_components",
+}
+# Single records that streams read, by path, with the name of the body.
+_SINGLE_RECORDS = {
+    "/v2/pay_reports/{id}/download": "pay_report_lines",
+    "/v2/status_pages/{status_page_id}/components/{component_id}/availability": "status_page_component_availability",
+    "/v2/workflows/{id}": "workflow_details",
+    "/v3/alert_routes/{id}": "alert_route_details",
 }
 # Required by the document's text, though not marked as required in its schema.
 _REQUIRED = {
@@ -126,7 +137,7 @@ class Contract:
         if _is_single_record(path) or path in ("/v1/identity", "/v1/openapiV3.json"):
             return None
         properties: dict[str, Schema] = self.resolve(facts["response"]).get("properties", {})
-        if not properties:
+        if not properties and path not in _SINGLE_RECORDS:
             return None
         arrays = (key for key, value in properties.items() if value.get("type") == "array" and key != "pagination_meta")
         records_key = next(arrays, None)
@@ -136,7 +147,7 @@ class Contract:
         meta = self.resolve(properties.get("pagination_meta", {}))
         return Endpoint(
             path=path,
-            name=_list_name(path),
+            name=_SINGLE_RECORDS.get(path) or _list_name(path),
             response=facts["response"],
             records_key=records_key,
             record_schema=record_schema,
@@ -155,7 +166,7 @@ class Contract:
         parents = []
         for parameter, facts in endpoint.parameters.items():
             required = facts.get("required") or (endpoint.path, parameter) in _REQUIRED
-            if not required or parameter == "page_size":
+            if not required or parameter == "page_size" or facts.get("format") == "date-time":
                 continue
             parent = _parent_list(endpoint.path, parameter, facts)
             if parent not in names:
@@ -180,8 +191,8 @@ def _parent_list(path: str, parameter: str, facts: dict[str, Any]) -> str:
 
 
 def _is_single_record(path: str) -> bool:
-    """Whether a path returns one record of a list. The structure of a status page has no list."""
-    if path.startswith("/v2/status_page_structures/"):
+    """Whether a path returns one record of a list that no stream reads. The structure of a status page has no list."""
+    if path.startswith("/v2/status_page_structures/") or path in _SINGLE_RECORDS:
         return False
     return path.endswith(("}", "/availability", "/ping", "/download"))
 

@@ -233,9 +233,10 @@ def _projections(streams: Mapping[str, IncidentStream], catalog: ConfiguredAirby
 
 
 def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:
-    """The nested columns in the catalog's schema. A schema without columns selects all of them."""
+    """The nested columns and the detail columns in the catalog's schema. One without columns selects all of them."""
     columns = _columns(configured)
-    return frozenset(stream.nested) & columns if columns else frozenset(stream.nested)
+    requested = frozenset(stream.nested) | frozenset(stream.detail_columns)
+    return requested & columns if columns else requested
 
 
 def _columns(configured: AirbyteStream) -> Set[str]:

@@ -28,8 +28,6 @@ UNREAD: Mapping[str, str] = {
     "/v1/openapiV3.json": "the document itself",
     "/v2/alert_routes": "older version of /v3/alert_routes, not deprecated yet",
     "/v2/heartbeat/{}/ping": "has a side effect: it is a heartbeat's ping",
-    "/v2/pay_reports/{}/download": "a file; /v2/pay_reports has the totals",
-    "/v2/status_pages/{}/components/{}/availability": "computed for the window in the request",
 }
 """Endpoints that no stream reads, with the reason. A placeholder is `{}`."""
 
@@ -53,9 +51,12 @@ def query_parameters(stream: type[IncidentStream]) -> dict[str, list[str]]:
             query |= {f"{stream.split_by}[{operator}]": [] for operator in ("gte", "lte", "date_range")}
     if issubclass(stream, ChildStream) and f"{{{stream.parent_key}}}" not in stream.endpoint:
         query[stream.parent_parameter or stream.parent_key] = []
+        if stream.group_key:
+            query[stream.group_key] = []
     for child in _children_of(stream):
         query |= child.parent_query
-    names = [stream.mode_parameter, stream.from_parameter, *(stream.window_parameters or ())]
+    names = [stream.mode_parameter, stream.from_parameter]
+    names += [*(stream.window_parameters or ()), *(stream.month_parameters or ())]
     query |= {name: [] for name in names if name}
     return {
         name: [str(value) for value in (values if isinstance(values, list) else [values])]
@@ -110,6 +111,7 @@ def _stream(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
     if document.operations[path].get("deprecated"):
         yield f"{path} is deprecated"
     yield from _parameters(document, stream, path)
+    yield from _details(document, stream)
     yield from _values(document, stream)
     try:
         generated = stream_schema(document, stream)
@@ -145,6 +147,27 @@ def _parameters(document: Document, stream: type[IncidentStream], path: str) -> 
     for name, facts in documented.items():
         if facts["required"] and facts["in"] == "query" and name not in names:
             yield f"does not send {name}, which {path} requires"
+
+
+def _details(document: Document, stream: type[IncidentStream]) -> Iterator[str]:
+    """The fields that only the answer of `detail_endpoint` has, and that are no columns."""
+    if stream.detail_endpoint is None:
+        return
+    path = document.path_of(stream.detail_endpoint)
+    if path is None:
+        yield f"{stream.detail_endpoint} is not in the document"
+        return
+    if document.operations[path].get("deprecated"):
+        yield f"{path} is deprecated"
+    listed, declared = _document_fields(document, stream), set(stream.detail_columns.values())
+    for name, schema in document.body(path)["properties"].items():
+        if not any(column.startswith(f"{name}.") for column in declared):
+            fields = [] if name in declared else [name]
+        else:
+            fields = [f"{name}.{field}" for field in document.resolve(schema)["properties"] if field not in listed]
+        for field in fields:
+            if field not in declared:
+                yield f"{field} is only in {path}, and is not in detail_columns"
 
 
 def _values(document: Document, stream: type[IncidentStream]) -> Iterator[str]:

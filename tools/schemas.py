@@ -56,13 +56,25 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
         SchemaError: a field has no type, or a declared path is not in the document.
     """
     name = stream_name(stream)
-    body = document.body(stream.endpoint)
-    record = _convert(document, _record(document, stream, body), where=name)
+    if stream.csv_column is None:
+        body = document.body(stream.endpoint)
+        record = _convert(document, _record(document, stream, body), where=name)
+    else:
+        # The document has no columns of it.
+        cells = {stream.csv_column: {"type": ["null", "object"], "additionalProperties": True}}
+        body, record = {}, {"type": "object", "additionalProperties": True, "properties": cells}
     columns: dict[str, Schema] = record["properties"]
+    if stream.detail_endpoint:
+        detail = _convert(document, document.body(stream.detail_endpoint), where=name)
+        columns |= {column: _at(detail, path, name) for column, path in stream.detail_columns.items()}
+    for path in stream.credential_urls:
+        _at(record, path, name)
     for path in stream.credentials:
         _remove(record, path, name)
     for key in _parent_keys(stream):
         columns.setdefault(key, {"type": ["null", "string"]})
+    if stream.month_parameters is not None:
+        columns["month"] = {"type": ["null", "string"]}
     if stream.record_list_field is not None:
         columns[stream.record_list_field] = {"type": ["null", "string"]}
     if stream.position_field is not None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -15,6 +19,7 @@ from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.incidents import Incidents
 from source_incident.streams.kinds import ChildStream
+from source_incident.streams.page import is_url, remove_field, value_at
 from tools.schemas import stream_name
 
 Record = dict[str, Any]
@@ -62,15 +67,25 @@ class Account:
             # The API returns this field only in pages of 25 or fewer.
             for record in records:
                 record.pop("next_shifts", None)
-        for path in declared.credentials:
+        if declared.detail_endpoint:
             for record in records:
+                body = get(self._sandbox, declared.detail_endpoint.format(id=record["id"]))
+                record |= {column: value_at(body, path) for column, path in declared.detail_columns.items()}
+        for record in records:
+            for path in declared.credentials:
                 _remove(record, path.split("."))
+            for path in declared.credential_urls:
+                remove_field(record, path.split("."), is_url)
         return records
 
     def expected(self, name: str) -> list[Record]:
         """Return the records that a stream has to emit, for every stream except `schedule_entries`."""
         if name == "ip_allowlists":
             return [get(self._sandbox, "/v1/ip_allowlists")["ip_allowlist"]]
+        if name == "pay_report_lines":
+            return list(self._pay_report_lines())
+        if name == "status_page_component_availability":
+            return list(self._availability())
         if name in OBJECTS:
             path, parent = OBJECTS[name]
             key = declarations()[name].parent_key
@@ -91,6 +106,32 @@ class Account:
                 positions[record["pay_config_id"]] += 1
         return records
 
+    def _pay_report_lines(self) -> Iterator[Record]:
+        for report in self.stream("pay_reports"):
+            if report["status"] != "complete":
+                continue
+            text = request(self._sandbox, f"/v2/pay_reports/{report['id']}/download").content.decode()
+            for position, row in enumerate(csv.DictReader(io.StringIO(text, newline=""))):
+                # The integers of the sandbox's report have their unit in parentheses.
+                values = {name: int(cell) if "(" in name else cell for name, cell in row.items()}
+                yield {"pay_report_id": report["id"], "position": position, "values": values}
+
+    def _availability(self) -> Iterator[Record]:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        ends = [midnight]
+        for _ in range(13):
+            ends.append((ends[-1] - timedelta(seconds=1)).replace(day=1, hour=0, minute=0, second=0))
+        if midnight.day == 1:
+            ends.append((ends.pop() - timedelta(seconds=1)).replace(day=1, hour=0, minute=0, second=0))
+        windows = list(pairwise(reversed(ends)))[-12 - (midnight.day > 1) :]
+        for page in self.stream("status_pages"):
+            structure = get(self._sandbox, f"/v2/status_page_structures/{page['id']}")
+            for component in dict.fromkeys(re.findall(r"'component_id': '(\w+)'", repr(structure))):
+                for start, end in windows:
+                    path = f"/v2/status_pages/{page['id']}/components/{component}/availability"
+                    query = f"?start_at={start:%Y-%m-%dT%H:%M:%SZ}&end_at={end:%Y-%m-%dT%H:%M:%SZ}"
+                    yield {**get(self._sandbox, path + query)["availability"], "month": f"{start:%Y-%m}"}
+
     def _list(self, name: str) -> list[Record]:
         if name not in self._lists:
             snapshot = self._sandbox.snapshot(SANDBOX_NAMES.get(name, name))
@@ -98,6 +139,8 @@ class Account:
             records = snapshot["records"]
             if issubclass(declared, ChildStream):
                 self._add_parent_keys(declared, records, snapshot.get("parents", [{}] * len(records)))
+            if name == "alert_notes":
+                records += self._sandbox.records("alert_group_notes")
             self._lists[name] = records
         return self._lists[name]
 
@@ -135,9 +178,14 @@ def declarations() -> dict[str, Any]:
 
 def get(sandbox: Sandbox, path: str) -> Any:
     """Request a path of the sandbox's API and return the body."""
+    return request(sandbox, path).json()
+
+
+def request(sandbox: Sandbox, path: str) -> requests.Response:
+    """Request a path of the sandbox's API and return the answer."""
     response = requests.get(sandbox.url + path, headers={"Authorization": f"Bearer {sandbox.key}"}, timeout=30)
     assert response.status_code == 200
-    return response.json()
+    return response
 
 
 def _records_in(body: dict[str, Any]) -> list[Record]:

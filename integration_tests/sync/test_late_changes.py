@@ -6,8 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 from integration_tests.support.account import Account
 from integration_tests.support.catalog import Catalog
-from integration_tests.support.compare import Destination, differences
-from integration_tests.support.sandboxes import StartSandbox, change_incidents, queries, quiet_sandbox, timestamp
+from integration_tests.support.compare import Destination, assert_same_records, differences
+from integration_tests.support.sandboxes import (
+    StartSandbox,
+    change,
+    change_incidents,
+    queries,
+    quiet_sandbox,
+    timestamp,
+)
 from integration_tests.support.tap import SINGER, MakeTap
 
 
@@ -55,7 +62,35 @@ def test_reads_a_new_note_on_an_old_alert(
     sandbox.reset()
     destination.load(tap.read(selected, first.state).ok())
     assert not list(differences(destination, Account(sandbox).of(["alert_notes"])))
-    assert len(queries(sandbox, "/v1/alert_notes")) == len(with_notes) + 1
+    requests = queries(sandbox, "/v1/alert_notes")
+    assert sum("alert_id" in query for query in requests) == len(with_notes) + 1
+
+
+def test_reads_notes_on_alert_groups_once(
+    new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
+) -> None:
+    """A group has several alerts, and few of them have notes of their own. A changed alert has its group read again."""
+    sandbox = quiet_sandbox(new_sandbox, incidents=5, alerts=200)
+    tap, selected = tap_of(sandbox), catalog.of(protocol, ["alerts", "alert_notes"])
+    first = tap.read(selected).ok()
+    assert_same_records(first.records["alert_notes"], Account(sandbox).stream("alert_notes"), ["id"], "alert_notes")
+    notes = [note for note in first.records["alert_notes"] if note.get("alert_group_id")]
+    assert notes
+    assert not any(note.get("alert_id") for note in notes)
+    alerts = sandbox.records("alerts")
+    groups = [group for alert in alerts for group in alert.get("alert_group_ids", ())]
+    requests = queries(sandbox, "/v1/alert_notes")
+    requested = [query["alert_group_id"][0] for query in requests if "alert_group_id" in query]
+    assert sorted(requested) == sorted(set(groups))
+    assert len(groups) > len(requested)
+    assert len(queries(sandbox, "/v2/alerts")) == 4 + 1, "all alerts, and those with notes"
+
+    alert = next(alert for alert in alerts if notes[0]["alert_group_id"] in alert.get("alert_group_ids", ()))
+    change(sandbox, "alerts", [alert])
+    new = {**notes[0], "id": "01ZZNEWNOTE"}
+    sandbox.put("alert_group_notes", [new], {"alert_group_id": new["alert_group_id"]})
+    second = tap.read(selected, first.state).ok()
+    assert "01ZZNEWNOTE" in {note["id"] for note in second.records["alert_notes"]}
 
 
 def test_fills_a_nested_column_once_the_key_may_read_it(

@@ -14,11 +14,14 @@ from source_incident.api.errors import (
     UnreachableError,
 )
 from source_incident.api.memory import PageMemory, check_size
-from source_incident.api.transport import Response
+from source_incident.api.transport import CSV, JSON, BodyFormat, Response
 
 __all__ = [
+    "CSV",
+    "JSON",
     "ApiError",
     "AuthenticationError",
+    "BodyFormat",
     "Cancelled",
     "Client",
     "ForbiddenError",

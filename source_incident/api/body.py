@@ -27,7 +27,10 @@ _SURROGATES = re.compile(
 
 
 def read_page(
-    response: requests.Response, reserve: Callable[[int], None], is_cancelled: Callable[[], bool]
+    response: requests.Response,
+    reserve: Callable[[int], None],
+    is_cancelled: Callable[[], bool],
+    make_size: Callable[[], JsonSize] = JsonSize,
 ) -> tuple[bytearray, JsonSize]:
     """Read the decompressed body of a page.
 
@@ -35,6 +38,7 @@ def read_page(
         response: the answer.
         reserve: reserves memory for the page, before it is used. It gets the bytes in total.
         is_cancelled: asked after each chunk.
+        make_size: makes the body's size.
 
     Returns:
         The body and its size.
@@ -48,7 +52,7 @@ def read_page(
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in _DECODED_HERE:
         raise UnexpectedAnswerError("the body has an encoding that was not asked for")
-    body, size = bytearray(), JsonSize()
+    body, size = bytearray(), make_size()
     while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
         size.add(chunk)
         if size.length > MAX_BODY_BYTES:

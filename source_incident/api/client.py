@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from source_incident.api.retry import RetriedRequest
-from source_incident.api.transport import Response, Transport
+from source_incident.api.transport import JSON, BodyFormat, Response, Transport
 
 
 class Client(Transport):
@@ -28,10 +28,12 @@ class Client(Transport):
         """
         return self.request(path, params).send()
 
-    def request(self, path: str, params: Mapping[str, Any] | None = None) -> RetriedRequest:
+    def request(
+        self, path: str, params: Mapping[str, Any] | None = None, body_format: BodyFormat = JSON
+    ) -> RetriedRequest:
         """Prepare a GET with retries.
 
         Raises:
             RequestError: the URL is not valid.
         """
-        return RetriedRequest(self, self.prepare(path, params), self._max_retries)
+        return RetriedRequest(self, self.prepare(path, params, body_format), self._max_retries)

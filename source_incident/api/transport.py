@@ -15,6 +15,7 @@ import requests
 import urllib3
 
 from source_incident.api.body import explain_transport_error, parse_page, read_error, read_page
+from source_incident.api.csv_body import CsvSize, parse_csv
 from source_incident.api.deadline import extend_deadline
 from source_incident.api.errors import (
     Cancelled,
@@ -39,11 +40,30 @@ MAX_URL = 8000
 
 
 @dataclass(frozen=True, slots=True)
+class BodyFormat:
+    """How the body of an answer is read.
+
+    Attributes:
+        accept: the value of the Accept header.
+        make_size: makes the size of a body, before it is read.
+        parse: parses a body. It raises TransientError or UnexpectedAnswerError.
+    """
+
+    accept: str
+    make_size: Callable[[], JsonSize]
+    parse: Callable[[bytearray, JsonSize], dict[str, Any]]
+
+
+JSON = BodyFormat("application/json", JsonSize, parse_page)
+CSV = BodyFormat("text/csv", CsvSize, parse_csv)
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """A successful answer.
 
     Attributes:
-        body: the JSON object.
+        body: the parsed body.
         requested_at: the moment of the request by the server's clock; None: the answer had no Date.
         headers: the headers of the answer; their names are case-insensitive.
         memory: the memory that the body takes. Keep it as long as the body.
@@ -63,11 +83,13 @@ class PreparedGet:
         request: the request.
         label: its path and the part of its query that tells it from others, without the key, for messages.
         limit_key: what shares a rate limit with it.
+        body_format: the format of the answer.
     """
 
     request: requests.PreparedRequest
     label: str
     limit_key: str
+    body_format: BodyFormat = JSON
 
 
 class Transport:
@@ -116,12 +138,15 @@ class Transport:
     def close(self) -> None:
         self._session.close()
 
-    def prepare(self, path: str, params: Mapping[str, Any] | None = None) -> PreparedGet:
+    def prepare(
+        self, path: str, params: Mapping[str, Any] | None = None, body_format: BodyFormat = JSON
+    ) -> PreparedGet:
         """Prepare a GET.
 
         Args:
             path: path below the endpoint.
             params: the query; a list's values repeat the parameter.
+            body_format: the format of the answer.
 
         Raises:
             RequestError: the URL is not valid.
@@ -131,11 +156,17 @@ class Transport:
             raise UnexpectedAnswerError("an id or a cursor of the API is too long for a request")
         try:
             request = self._session.prepare_request(
-                requests.Request("GET", self.endpoint + path, params=dict(params or {}), auth=self._auth)
+                requests.Request(
+                    "GET",
+                    self.endpoint + path,
+                    headers={"Accept": body_format.accept},
+                    params=dict(params or {}),
+                    auth=self._auth,
+                )
             )
         except ValueError:
             raise RequestError(self.redact(f"GET {path}: the URL is not valid. {CHECK_ENDPOINT}")) from None
-        return PreparedGet(request, self._label(request), self._limit_key(request))
+        return PreparedGet(request, self._label(request), self._limit_key(request), body_format)
 
     def send(self, get: PreparedGet) -> Response:
         """Send a GET once.
@@ -177,7 +208,9 @@ class Transport:
                 raise error_for(response, content, get.label, self.redact)
             memory = PageMemory(self._memory)
             try:
-                body = parse_page(*self._read(lambda: self._read_page(response, memory)))
+                body = get.body_format.parse(
+                    *self._read(lambda: self._read_page(response, memory, get.body_format.make_size))
+                )
             finally:
                 self._memory.read(memory)
         return Response(body, requested_at, response.headers, memory)
@@ -204,11 +237,13 @@ class Transport:
     def _is_cancelled(self) -> bool:
         return self.cancellation.is_cancelled
 
-    def _read_page(self, response: requests.Response, memory: PageMemory) -> tuple[bytearray, JsonSize]:
+    def _read_page(
+        self, response: requests.Response, memory: PageMemory, make_size: Callable[[], JsonSize]
+    ) -> tuple[bytearray, JsonSize]:
         def reserve(size: int) -> None:
             extend_deadline(response, self._memory.reserve(memory, size))
 
-        return read_page(response, reserve, self._is_cancelled)
+        return read_page(response, reserve, self._is_cancelled, make_size)
 
     def _read(self, read: Callable[[], T]) -> T:
         try:

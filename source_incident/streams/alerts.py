@@ -53,28 +53,37 @@ class IncidentAlerts(FullTableStream):
 
 
 class AlertNotes(ChildStream):
-    """Notes on alerts."""
+    """Notes on alerts and on alert groups."""
 
     endpoint = "/v1/alert_notes"
     records_key = "alert_notes"
     primary_key = ["id"]
     parent = Alerts
     parent_key = "alert_id"
-    # One request per alert, so only the alerts that have notes are requested (docs/api.md, filters).
+    # One request per alert, so only the alerts that have notes are requested (docs/api.md, filters). They are few.
     parent_query = {"has_notes[is]": "true"}
+    # A note on a group may not count as a note of the group's alerts (docs/api.md, alert notes).
+    group_key = "alert_group_id"
+    group_field = "alert_group_ids"
     by_parent = True
-    # A new note may leave the alert's updated_at alone. The alerts with notes are few, so all of them are read
-    reads_all_parents = True
     page_size = 250
     credentials = {"images.url": "a signed URL: it shows the image to anyone who has it, for 10 minutes"}
     selected_by_default = False
 
 
 class AlertRoutes(FullTableStream):
-    """The routes that decide what happens to an alert."""
+    """The routes that decide what happens to an alert, with their conditions, grouping, escalation and channels."""
 
     # /v3 is the newest version. Its list has only the id, the name and whether the route is enabled.
     endpoint = "/v3/alert_routes"
+    detail_endpoint = "/v3/alert_routes/{id}"
+    detail_columns = {
+        column: f"alert_route.{column}"
+        for column in (
+            "alert_sources", "condition_groups", "created_at", "escalation_config", "expressions", "grouping_config",
+            "incident_config", "is_private", "message_config", "owning_team_ids", "updated_at", "version",
+        )
+    }  # fmt: skip
     records_key = "alert_routes"
     primary_key = ["id"]
     page_size = 50

@@ -19,13 +19,14 @@ from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
 from airbyte_cdk.sources.streams.http import HttpStream
 
 from source_incident import clock
-from source_incident.api import Client, Response, UnexpectedAnswerError
+from source_incident.api import CSV, Client, Response, UnexpectedAnswerError
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.page import (
     Page,
     Record,
     Slice,
     cursor_of,
+    is_url,
     record_list,
     record_object,
     remove_field,
@@ -58,12 +59,17 @@ class IncidentStream(HttpStream, ABC):
     after_parameter: ClassVar[str] = "after"
     query: ClassVar[Mapping[str, Any]] = {}
     window_parameters: ClassVar[tuple[str, str] | None] = None
+    month_parameters: ClassVar[tuple[str, str] | None] = None
+    csv_column: ClassVar[str | None] = None
     mode_parameter: ClassVar[str | None] = None
     modes_in_one_request: ClassVar[bool] = False
     uncertain_modes: ClassVar[frozenset[str]] = frozenset()
     from_parameter: ClassVar[str | None] = None
     credentials: ClassVar[Mapping[str, str]] = {}
+    credential_urls: ClassVar[Mapping[str, str]] = {}
     nested: ClassVar[Mapping[str, str]] = {}
+    detail_endpoint: ClassVar[str | None] = None
+    detail_columns: ClassVar[Mapping[str, str]] = {}
     open_parent_query: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
     by_parent: ClassVar[bool] = False
@@ -71,7 +77,6 @@ class IncidentStream(HttpStream, ABC):
     complete_until: ClassVar[str | None] = None
     known_values: ClassVar[Mapping[str, frozenset[str]]] = {}
     filter_values_from: ClassVar[str | None] = None
-    reads_all_parents: ClassVar[bool] = False
 
     def __init__(self, client: Client, config: Config) -> None:
         super().__init__()
@@ -152,7 +157,8 @@ class IncidentStream(HttpStream, ABC):
         """
         token = {self.after_parameter: after} if after else None
         params = self.request_params(None, stream_slice, token)
-        request = self._client.request(self.path(stream_slice=stream_slice), params)
+        formats = {"body_format": CSV} if self.csv_column else {}
+        request = self._client.request(self.path(stream_slice=stream_slice), params, **formats)
         while True:
             response = request.send()
             try:
@@ -212,9 +218,8 @@ class IncidentStream(HttpStream, ABC):
 
     def _complete(self, records: list[Record], body: Mapping[str, Any], stream_slice: Slice) -> None:
         """Remove credentials from the records, and add the fields that the declaration adds."""
-        for path in self.credentials:
-            for record in records:
-                remove_field(record, path.split("."))
+        for record in records:
+            self._remove_credentials(record)
         for field, paths in self.key_fallback.items():
             for record in records:
                 if not record.get(field):
@@ -226,6 +231,24 @@ class IncidentStream(HttpStream, ABC):
         for field, value in {**constants, **self.parent_fields(stream_slice)}.items():
             for record in records:
                 record.setdefault(field, value)
+
+    def _remove_credentials(self, record: Record) -> None:
+        for path in self.credentials:
+            remove_field(record, path.split("."))
+        for path in self.credential_urls:
+            remove_field(record, path.split("."), is_url)
+
+    def add_details(self, record: Record, body: Record, columns: Iterable[str]) -> None:
+        """Add columns to a record that only the answer of `detail_endpoint` has.
+
+        Args:
+            record: the record of the list.
+            body: the answer.
+            columns: the columns.
+        """
+        for column in columns:
+            record[column] = value_at(body, self.detail_columns[column])
+        self._remove_credentials(record)
 
     def _warn_of_unknown_values(self, records: list[Record]) -> None:
         """Warn of values that a filter elsewhere would have to name, once each."""
@@ -275,6 +298,8 @@ class IncidentStream(HttpStream, ABC):
             ]
         else:
             records = record_list(value, self.records_key)
+            if self.csv_column:
+                records = [{self.csv_column: row} for row in records]
         if self.position_field:
             for position, record in enumerate(records):
                 record.setdefault(self.position_field, position)
@@ -357,7 +382,7 @@ class IncidentStream(HttpStream, ABC):
     @property
     def has_window(self) -> bool:
         """Whether a read sees a part of the records only, so that it can't tell which ones were deleted."""
-        return self.window_parameters is not None
+        return self.window_parameters is not None or self.month_parameters is not None
 
     @property
     def _checkpoint_mode(self) -> CheckpointMode:

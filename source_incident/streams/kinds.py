@@ -1,5 +1,6 @@
 """The kinds of stream. A stream of the API is a declaration on one of them."""
 
+import itertools
 from abc import ABC
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 from airbyte_cdk.models import SyncMode
 
 from source_incident.streams.base import IncidentStream
+from source_incident.streams.months import month_bounds
 from source_incident.streams.page import Record, Slice
 from source_incident.timestamps import format_timestamp
 
@@ -17,6 +19,28 @@ SLICE_OPTIONS = ("modes", "since", "filters", "span")
 
 class FullTableStream(IncidentStream, ABC):
     """Reads the whole list at every sync."""
+
+
+class DetailStream(IncidentStream):
+    """Reads one record of another stream, for the columns that its list leaves out. Its records are whole bodies.
+
+    Args:
+        stream: the other stream. The slice has the record's `id`.
+    """
+
+    endpoint = ""
+    records_key = None
+    primary_key = None
+
+    def __init__(self, stream: IncidentStream) -> None:
+        self._stream = stream  # the base class asks for the name
+        super().__init__(stream._client, stream.config)
+        self.endpoint = str(stream.detail_endpoint)  # type: ignore[misc]  # not of the class
+        self.required_fields = tuple(dict.fromkeys(path.split(".")[0] for path in stream.detail_columns.values()))  # type: ignore[misc]
+
+    @property
+    def name(self) -> str:
+        return self._stream.name
 
 
 class CursorStream(IncidentStream, ABC):
@@ -87,6 +111,8 @@ class ChildStream(IncidentStream, ABC):
     parent_field: ClassVar[str] = "id"
     parent_parameter: ClassVar[str | None] = None
     parent_query: ClassVar[Mapping[str, Any]] = {}
+    group_key: ClassVar[str | None] = None
+    group_field: ClassVar[str | None] = None
 
     @classmethod
     def root(cls) -> type[IncidentStream]:
@@ -114,10 +140,31 @@ class ChildStream(IncidentStream, ABC):
         id_ = parent_record.get(self.parent_field)
         return {**parent_ids(parent_slice), self.parent_key: id_} if id_ else None
 
+    def child_slices(self, parent_record: Record, parent_slice: Slice) -> list[Slice]:
+        """The slices for one record of the parent: its own list, if the record can have one, and those of its groups.
+
+        Args:
+            parent_record: the record.
+            parent_slice: the slice that has the record.
+        """
+        slices: list[Slice] = []
+        if not self.parent_query or parent_slice.get("filters") == self.parent_query:
+            own = self.child_slice(parent_record, parent_slice)
+            slices += [own] if own else []
+        groups = parent_record.get(self.group_field) if self.group_field else None
+        if self.group_key and isinstance(groups, list):
+            slices += [{**parent_ids(parent_slice), self.group_key: group} for group in dict.fromkeys(groups) if group]
+        return slices
+
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
         params = dict(super().slice_params(stream_slice))
-        if f"{{{self.parent_key}}}" not in self.endpoint:
+        if self.group_key and self.group_key in stream_slice:
+            params[self.group_key] = stream_slice[self.group_key]
+        elif f"{{{self.parent_key}}}" not in self.endpoint:
             params[self.parent_parameter or self.parent_key] = stream_slice[self.parent_key]
+        if self.month_parameters:
+            bounds = month_bounds(stream_slice["month"], self._created_at)
+            params.update(zip(self.month_parameters, map(format_timestamp, bounds), strict=True))
         return params
 
     def parent_fields(self, stream_slice: Slice) -> Mapping[str, Any]:
@@ -126,7 +173,8 @@ class ChildStream(IncidentStream, ABC):
     @classmethod
     def _added_fields(cls) -> set[str | None]:
         parents = cls.parent._added_fields() if issubclass(cls.parent, ChildStream) else set()
-        return {*super()._added_fields(), *parents, cls.parent_key}
+        months = {"month"} if cls.month_parameters else set()
+        return {*super()._added_fields(), *parents, *months, cls.parent_key}
 
     def stream_slices(
         self,
@@ -135,13 +183,18 @@ class ChildStream(IncidentStream, ABC):
         cursor_field: list[str] | None = None,
         stream_state: Mapping[str, Any] | None = None,
     ) -> Iterable[Slice | None]:
-        """One slice per record of the parent, for the CDK's own read."""
+        """The slices of all records of the parent, each group once, for the CDK's own read."""
         parent = self.parent(self._client, self.config)
-        for parent_slice in parent.stream_slices(sync_mode=sync_mode):
-            slice_ = {**(parent_slice or {}), "filters": self.parent_query}
+        queries = [self.parent_query, {}] if self.group_key else [self.parent_query]
+        groups: set[Any] = set()
+        for parent_slice, query in itertools.product(parent.stream_slices(sync_mode=sync_mode), queries):
+            slice_ = {**(parent_slice or {}), "filters": query}
             for record in parent.read_records(sync_mode, stream_slice=slice_):
-                if isinstance(record, dict) and (child_slice := self.child_slice(record, slice_)):
-                    yield child_slice
+                for child_slice in self.child_slices(record, slice_) if isinstance(record, dict) else ():
+                    group = child_slice.get(self.group_key) if self.group_key else None
+                    if group is None or group not in groups:
+                        groups.add(group)
+                        yield child_slice
 
 
 class IncidentChildStream(ChildStream, ABC):

@@ -12,7 +12,7 @@ from source_incident.streams.kinds import (
     IncrementalStream,
 )
 from source_incident.streams.organisation import Users
-from source_incident.streams.page import Record, cursor_of
+from source_incident.streams.page import Record, Slice, cursor_of
 from source_incident.streams.schedule_windows import uncut_entries
 
 
@@ -220,6 +220,30 @@ class PayReports(FullTableStream):
     records_key = "pay_reports"
     primary_key = ["id"]
     page_size = 50
+
+
+class PayReportLines(ChildStream):
+    """What a pay report says about each person, from its CSV.
+
+    `values` has the cells of a line by column. The API does not document the columns.
+    """
+
+    endpoint = "/v2/pay_reports/{pay_report_id}/download"
+    # Of the parsed CSV.
+    records_key = "rows"
+    csv_column = "values"
+    # Reports never change, so a line keeps its position. No column is known to identify a person (docs/api.md, pay
+    # reports).
+    position_field = "position"
+    primary_key = ["pay_report_id", "position"]
+    parent = PayReports
+    parent_key = "pay_report_id"
+    selected_by_default = False
+
+    def child_slice(self, parent_record: Record, parent_slice: Slice) -> Slice | None:
+        # Only complete reports can be downloaded (docs/api.md, pay reports).
+        is_complete = parent_record.get("status", "complete") == "complete"
+        return super().child_slice(parent_record, parent_slice) if is_complete else None
 
 
 class UserNotificationMethods(ChildStream):

@@ -28,11 +28,26 @@ class Teams(FullTableStream):
 
 
 class Workflows(FullTableStream):
-    """Workflows, with their trigger, conditions and steps."""
+    """Workflows, with their trigger, conditions, form fields and steps.
+
+    `steps` has the name of each step, `step_details` also the bindings of its parameters.
+    """
 
     endpoint = "/v2/workflows"
     records_key = "workflows"
     primary_key = ["id"]
+    detail_endpoint = "/v2/workflows/{id}"
+    detail_columns = {
+        "form_fields": "workflow.form_fields",
+        "management_meta": "management_meta",
+        "step_details": "workflow.steps",
+    }
+    # A binding has no name that tells a webhook's URL from other values.
+    credential_urls = {
+        f"step_details.param_bindings.{values}.{field}": "a webhook's URL is often enough to call it"
+        for values in ("value", "array_value")
+        for field in ("literal", "label")
+    }
 
 
 class WorkflowRuns(IncrementalStream):
@@ -47,6 +62,8 @@ class WorkflowRuns(IncrementalStream):
     # A run changes after it was created, and no filter finds the runs that changed.
     minimum_lookback = timedelta(days=7)
     page_size = 50
+    # `GET /v2/workflow_runs/{id}` is not read. It has the requests and responses of webhooks: free text in which
+    # nothing tells a credential from other values.
     credentials = {"progress.webhook_delivery.endpoint": "a webhook's URL is often enough to call it"}
 
 

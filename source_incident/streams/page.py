@@ -1,6 +1,6 @@
 """Pages of a list: what a stream returns for one request, and how its parts are found in the body."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,16 +75,27 @@ def value_at(value: Any, path: str) -> Any:
     return value
 
 
-def remove_field(value: Any, path: list[str]) -> None:
-    """Remove the field at `path` from an object, in every element of the lists on the way."""
+def remove_field(value: Any, path: list[str], applies: Callable[[Any], bool] = lambda value: True) -> None:
+    """Remove the field at `path` from an object, in every element of the lists on the way.
+
+    Args:
+        value: the object, or a list of objects.
+        path: the names of the fields that lead to the field.
+        applies: whether the field is removed, from its value.
+    """
     if isinstance(value, list):
         for element in value:
-            remove_field(element, path)
+            remove_field(element, path, applies)
     elif isinstance(value, dict):
-        if len(path) == 1:
+        if len(path) > 1:
+            remove_field(value.get(path[0]), path[1:], applies)
+        elif applies(value.get(path[0])):
             value.pop(path[0], None)
-        else:
-            remove_field(value.get(path[0]), path[1:])
+
+
+def is_url(value: Any) -> bool:
+    """Whether a value is the text of an http or https URL."""
+    return isinstance(value, str) and value.strip().lower().startswith(("http://", "https://"))
 
 
 def cursor_of(record: Record, field: str) -> datetime | None:

@@ -1,11 +1,13 @@
 """Reads the child lists of a record, and decides what a parent that can't be read means for its streams."""
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from source_incident.api import ApiError, AuthenticationError, ForbiddenError, NotFoundError, PageMemory
 from source_incident.streams.kinds import ChildStream
@@ -56,6 +58,8 @@ class ChildReader:
         self._reader = reader
         self._emitter = emitter
         self.outcomes: dict[str, Outcomes] = defaultdict(Outcomes)
+        # The groups whose lists were requested. An event: the list is being read.
+        self._groups: dict[tuple[Any, ...], asyncio.Event | None] = {}
 
     async def read(
         self,
@@ -78,8 +82,25 @@ class ChildReader:
             for child in node.children:
                 if not isinstance(child.stream, ChildStream) or not self._is_wanted(child, root):
                     continue
-                if child_slice := child.stream.child_slice(record, slice_):
-                    group.create_task(self._read_child_list(child, child_slice, root, requested.get(child.name)))
+                for child_slice in child.stream.child_slices(record, slice_):
+                    if child.stream.group_key in child_slice:
+                        group.create_task(self._read_list_of_group(child, child_slice, root))
+                    else:
+                        group.create_task(self._read_child_list(child, child_slice, root, requested.get(child.name)))
+
+    async def _read_list_of_group(self, node: StreamNode, slice_: Slice, root: Root) -> None:
+        """Read the list of a group, or wait until it was read for another record of the group."""
+        group = (node.name, *slice_.values())
+        if group in self._groups:
+            if is_read := self._groups[group]:
+                await is_read.wait()
+            return
+        is_read = self._groups[group] = asyncio.Event()
+        try:
+            await self._read_child_list(node, slice_, root, None)
+        finally:
+            is_read.set()
+            self._groups[group] = None
 
     async def _read_child_list(
         self, node: StreamNode, slice_: Slice, root: Root, requested: list[Record] | None

@@ -1,4 +1,6 @@
-"""Adds the nested columns of incidents: from whole lists, or with requests per incident."""
+"""Adds the columns that a list leaves out: nested columns of incidents, from whole lists or with requests per incident,
+and detail columns, with one request per record.
+"""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -16,7 +18,7 @@ from source_incident.api import (
 )
 from source_incident.config import DEFAULT_MODES, Config
 from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import ChildStream
+from source_incident.streams.kinds import ChildStream, DetailStream
 from source_incident.streams.page import Page, Record, Slice
 from source_incident.streams.probe import Probes
 from source_incident.sync.nested_store import NestedStore
@@ -32,7 +34,7 @@ FEW_INCIDENTS = 10
 
 
 class NestedColumns:
-    """The nested columns of one scan: which are selected, and how each is read with the fewest requests.
+    """The nested and the detail columns of one scan: which are selected, and how each is read with the fewest requests.
 
     Args:
         reader: reads pages.
@@ -41,7 +43,7 @@ class NestedColumns:
         shared: by stream, the store that the stream's own scan fills.
         tree: the tree whose root has the columns.
         scan: the scan.
-        outcomes: counts the incidents whose columns failed.
+        outcomes: counts the records whose columns failed.
 
     Attributes:
         forbidden: the columns that the key may not read.
@@ -69,6 +71,8 @@ class NestedColumns:
             for column, name in tree.stream.nested.items()
             if selected and column in selected.nested
         }
+        self._details = tuple(name for name in tree.stream.detail_columns if selected and name in selected.nested)
+        self._detail_stream = DetailStream(tree.stream) if self._details else None
         self._known_pages = selected.state.nested_pages if selected and selected.state else {}
         self._stores: dict[str, NestedStore] = {}
         self._outcomes = outcomes
@@ -80,7 +84,7 @@ class NestedColumns:
 
     @property
     def failed(self) -> Collection[str]:
-        """The ids of the incidents whose columns could not be read."""
+        """The ids of the records whose columns could not be read."""
         return self._outcomes.failed
 
     def pages(self) -> Mapping[str, int]:
@@ -108,7 +112,7 @@ class NestedColumns:
                 self._stores[column] = self._scan_whole_list(stream)
 
     async def fill(self, records: list[Record], memory: list[PageMemory]) -> dict[int, dict[str, list[Record]]]:
-        """Add the nested columns to the records. Records that fail are in `failed`.
+        """Add the columns to the records. Records that fail are in `failed`.
 
         Args:
             records: the records of one page.
@@ -121,15 +125,15 @@ class NestedColumns:
             ApiError: a column can't be read, so the records would be incomplete.
         """
         requested: dict[int, dict[str, list[Record]]] = {}
-        if not self._columns or not records:
+        if not (self._columns or self._details) or not records:
             return requested
         for column, store in list(self._stores.items()):
             await store.complete.wait()
             if store.pages:
-                self._mark_readable(column)
+                self._mark_readable([column])
             if store.error:
-                self._mark_forbidden(column, store.error)
-        if all(column in self._stores for column in self._columns):
+                self._mark_forbidden([column], store.error)
+        if not self._details and all(column in self._stores for column in self._columns):
             for record in records:
                 self._fill_from_stores(record, memory)
         else:
@@ -153,7 +157,7 @@ class NestedColumns:
             try:
                 await self._reader.probe(probes, type(self._columns[column]))
             except ForbiddenError as error:
-                self._mark_forbidden(column, error)
+                self._mark_forbidden([column], error)
             except (NotFoundError, RequestError, TransientError, UnexpectedAnswerError):
                 pass  # The next sync learns it.
             else:
@@ -180,23 +184,27 @@ class NestedColumns:
     ) -> None:
         if not self._fill_from_stores(record, memory):
             return
-        for column, stream in list(self._columns.items()):
-            if column in self._stores:
-                continue
-            nested_records: list[Record] = []
+        sources = [([column], stream) for column, stream in self._columns.items() if column not in self._stores]
+        if self._detail_stream:
+            sources.append((list(self._details), self._detail_stream))
+        for columns, stream in sources:
+            found: list[Record] = []
             try:
-                nested_records = await self._reader.collect(stream, self._slice(stream, record), memory)
-                self._mark_readable(column)
-                requested.setdefault(id(record), {})[stream.name] = nested_records
+                found = await self._reader.collect(stream, self._slice(stream, record), memory)
+                self._mark_readable(columns)
             except NotFoundError:
-                pass  # The incident was deleted after its page was read. The record is still valid.
+                pass  # The record was deleted after its page was read. It is still valid.
             except ForbiddenError as error:
-                self._mark_forbidden(column, error)
+                self._mark_forbidden(columns, error)
             except (TransientError, UnexpectedAnswerError) as error:
                 # The record would be incomplete. The others are not.
                 self._add_failed(record, error)
                 return
-            record[column] = nested_records or None
+            if isinstance(stream, DetailStream):
+                self._tree.stream.add_details(record, found[0] if found else {}, columns)
+            else:
+                requested.setdefault(id(record), {})[stream.name] = found
+                record[columns[0]] = found or None
         self._outcomes.read += 1
 
     def _add_failed(self, record: Record, error: ApiError) -> None:
@@ -208,6 +216,8 @@ class NestedColumns:
 
     @staticmethod
     def _slice(stream: IncidentStream, record: Record) -> Slice:
+        if isinstance(stream, DetailStream):
+            return {"id": record["id"]}
         if isinstance(stream, ChildStream):
             return {"incident_id": record["id"]}
         slice_: dict[str, Any] = {"filters": {"incident_id": record["id"]}}
@@ -235,19 +245,26 @@ class NestedColumns:
         else:
             store.scan_ended()
 
-    def _mark_readable(self, column: str) -> None:
-        """Record that a column was read. A column that was forbidden before makes the records inconsistent."""
-        self.filled.add(column)
-        if column in self.forbidden:
-            raise self.forbidden[column]
+    def _mark_readable(self, columns: list[str]) -> None:
+        """Record that columns were read. Columns that were forbidden before make the records inconsistent."""
+        self.filled.update(columns)
+        if columns[0] in self.forbidden:
+            raise self.forbidden[columns[0]]
 
-    def _mark_forbidden(self, column: str, error: Exception) -> None:
-        """Leave a column null that the key may not read, and log it once. Raise any other error.
+    def _mark_forbidden(self, columns: list[str], error: Exception) -> None:
+        """Leave columns null that the key may not read, and log it once. Raise any other error.
 
-        A 403 after a successful request is raised too: some records would have the column, and others would not.
+        A 403 after a successful request is raised too: some records would have the columns, and others would not.
         """
-        if not isinstance(error, ForbiddenError) or column in self.filled:
+        if not isinstance(error, ForbiddenError) or columns[0] in self.filled:
             raise error
-        self.forbidden[column] = error
-        if self._columns.pop(column, None):
-            logger.warning("%s: the nested column %s stays empty: %s", self._tree.name, column, error.message)
+        if columns[0] in self.forbidden:
+            return
+        self.forbidden.update(dict.fromkeys(columns, error))
+        self._details = tuple(name for name in self._details if name not in columns)
+        if not self._details:
+            self._detail_stream = None
+        for column in columns:
+            self._columns.pop(column, None)
+        kind = "nested column" if columns[0] in self._tree.stream.nested else "columns"
+        logger.warning("%s: the %s %s stays empty: %s", self._tree.name, kind, ", ".join(columns), error.message)

@@ -18,7 +18,7 @@ class SelectedStream:
 
     Attributes:
         stream: the stream.
-        nested: its selected nested columns.
+        nested: its selected nested columns and detail columns.
         optional: the user did not select it: where the key may not read it, it is left out with a warning.
         state: its positions and full reads.
         has_foreign_catalog: another program made its catalog, so the column `_undeclared` is missing.
@@ -42,13 +42,11 @@ class StreamNode:
     Attributes:
         stream: the stream.
         selected: None: the stream is read for its children only.
-        filters: further query parameters.
         children: the nodes of its child streams.
     """
 
     stream: IncidentStream
     selected: SelectedStream | None = None
-    filters: Mapping[str, Any] = field(default_factory=dict)
     children: list["StreamNode"] = field(default_factory=list)
 
     @property
@@ -113,22 +111,21 @@ def plan_trees(streams: Mapping[str, IncidentStream], selected: Iterable[Selecte
         selected: the selected streams, in order.
     """
     by_class = {type(stream): stream for stream in streams.values()}
-    nodes: dict[tuple[str, str], StreamNode] = {}
+    nodes: dict[str, StreamNode] = {}
     roots: list[StreamNode] = []
 
-    def node_of(stream: IncidentStream, filters: Mapping[str, Any]) -> StreamNode:
-        key = (stream.name, repr(filters))
-        if key in nodes:
-            return nodes[key]
-        node = nodes[key] = StreamNode(stream, filters=filters)
+    def node_of(stream: IncidentStream) -> StreamNode:
+        if stream.name in nodes:
+            return nodes[stream.name]
+        node = nodes[stream.name] = StreamNode(stream)
         if isinstance(stream, ChildStream):
-            node_of(by_class[stream.parent], stream.parent_query).children.append(node)
+            node_of(by_class[stream.parent]).children.append(node)
         else:
             roots.append(node)
         return node
 
     for selected_stream in selected:
-        node_of(selected_stream.stream, {}).selected = selected_stream
+        node_of(selected_stream.stream).selected = selected_stream
     return roots
 
 
@@ -192,7 +189,7 @@ def lower_bound(stream: IncidentStream, consumer: SelectedStream, mode: str, con
 
     The bookmark less the lookback window; in a full read and in a first sync, the start date.
     """
-    if not isinstance(stream, CursorStream) or consumer.stream.reads_all_parents:
+    if not isinstance(stream, CursorStream):
         return None
     bookmark = consumer.state.positions[mode].bookmark
     if bookmark is None or consumer.state.wants_everything(mode):

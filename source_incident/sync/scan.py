@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from source_incident.api import (
     ApiError,
@@ -19,7 +19,7 @@ from source_incident.api import (
 )
 from source_incident.config import Config
 from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import CursorStream
+from source_incident.streams.kinds import ChildStream, CursorStream
 from source_incident.streams.page import Page, Record, Slice, cursor_of
 from source_incident.sync.children import ChildReader, Root
 from source_incident.sync.emitter import Emitter
@@ -90,6 +90,9 @@ class ListScanner:
                     group.create_task(self._scan(tree, scan))
                 if tree.stream.open_parent_query and any(scan.filters_for_children_of(tree.name) for scan in scans):
                     group.create_task(self._read_children_of_open_records(tree, scans))
+                for child in tree.children:
+                    if isinstance(child.stream, ChildStream) and child.stream.parent_query:
+                        group.create_task(self._read_children_of_selected_records(tree, child, scans))
         except (Cancelled, AuthenticationError):
             raise
         except TransientError as error:
@@ -181,7 +184,6 @@ class ListScanner:
         slice_: Slice = {
             **({"modes": scan.modes} if tree.stream.mode_parameter else {}),
             **({"since": scan.since} if scan.since else {}),
-            **({"filters": tree.filters} if tree.filters else {}),
         }
         max_sequences = self._config.num_workers if scan.divisible else 1
         partitions = PartitionedList(tree.stream, scan.partitions, slice_, max_sequences)
@@ -197,27 +199,64 @@ class ListScanner:
 
     async def _read_children_of_open_records(self, tree: StreamNode, scans: list[ListScan]) -> None:
         """Read the children of records that are open and did not change, because the children can have changed."""
-        cursor_field = str(tree.stream.cursor_field)
         bounds_by_consumer: dict[str, dict[str, datetime | None]] = {}
         for scan in scans:
             for name, bounds in scan.lower_bounds.items():
                 if name != tree.name:
                     bounds_by_consumer.setdefault(name, {}).update(bounds)
 
+        def consumers_of(cursor: datetime | None, mode: str) -> frozenset[str]:
+            return frozenset(
+                name
+                for name, bounds in bounds_by_consumer.items()
+                if not is_within(cursor, bounds.get(mode, lowest(bounds)))
+            )
+
+        await self._read_children(tree, tree.stream.open_parent_query, consumers_of)
+
+    async def _read_children_of_selected_records(
+        self, tree: StreamNode, child: StreamNode, scans: list[ListScan]
+    ) -> None:
+        """Read the child lists of all records that `parent_query` selects, whatever their cursors."""
+        consumers = [
+            consumer for consumer in child.consumers() if any(consumer.name in scan.lower_bounds for scan in scans)
+        ]
+        names = frozenset(consumer.name for consumer in consumers)
+        if not isinstance(child.stream, ChildStream) or not consumers:
+            return
+        try:
+            node = StreamNode(tree.stream, children=[child])
+            await self._read_children(node, child.stream.parent_query, lambda cursor, mode: names)
+        except AuthenticationError:
+            raise
+        except ApiError as error:
+            if not self._client.answers:
+                raise
+            await self._emitter.fail(consumers, error)
+
+    async def _read_children(
+        self,
+        tree: StreamNode,
+        query: Mapping[str, Any],
+        consumers_of: Callable[[datetime | None, str], frozenset[str]],
+    ) -> None:
+        """Read the child lists of the records that a query selects.
+
+        Args:
+            tree: the tree.
+            query: the query parameters.
+            consumers_of: the names of the streams that want the children of a record, from its cursor and mode.
+        """
+        cursor_field = str(tree.stream.cursor_field)
+
         async def read(modes: tuple[str, ...]) -> None:
-            slice_: Slice = {"modes": modes, "filters": tree.stream.open_parent_query}
+            slice_: Slice = {"modes": modes, "filters": query}
             async for page in self._reader.pages(tree.stream, slice_):
                 async with TaskGroup() as group:
                     for record in page.records:
                         cursor, mode = cursor_of(record, cursor_field), str(record.get("mode"))
-                        consumers = frozenset(
-                            name
-                            for name, bounds in bounds_by_consumer.items()
-                            if not is_within(cursor, bounds.get(mode, lowest(bounds)))
-                        )
-                        group.create_task(
-                            self.children.read(tree, record, slice_, Root(tree.name, record, cursor, consumers), {})
-                        )
+                        root = Root(tree.name, record, cursor, consumers_of(cursor, mode))
+                        group.create_task(self.children.read(tree, record, slice_, root, {}))
 
         for modes in group_modes(tree.stream, self._config):
             try:
@@ -355,7 +394,7 @@ class _SequenceReader:
             if root.id in self._nested.failed:
                 selected.state.note_gap()
                 self._children.retry([selected], root)
-        if selected.stream.nested:
+        if selected.nested:
             await self._nested.probe(selected.state.forbidden_columns)
             self._note_forbidden_columns(selected)
         await self._emitter.records(selected, [root.record for root in complete], memory)

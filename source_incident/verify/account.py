@@ -10,8 +10,10 @@ from typing import Any
 
 from source_incident import clock
 from source_incident.api import (
+    JSON,
     ApiError,
     AuthenticationError,
+    BodyFormat,
     Client,
     ForbiddenError,
     NotFoundError,
@@ -83,6 +85,8 @@ class Answer:
         if isinstance(value, dict) and self.stream.record_lists:
             value = [record for name in self.stream.record_lists for record in value.get(name) or ()]
         values = value if isinstance(value, list) else [value]
+        if self.stream.csv_column:
+            values = [{self.stream.csv_column: row} for row in values]
         return [record for record in values if isinstance(record, dict)]
 
     @property
@@ -140,7 +144,9 @@ class VerifyClient(Client):
         """How many requests were made, without retries."""
         return self._requests_made
 
-    def request(self, path: str, params: Mapping[str, Any] | None = None) -> RetriedRequest:
+    def request(
+        self, path: str, params: Mapping[str, Any] | None = None, body_format: BodyFormat = JSON
+    ) -> RetriedRequest:
         """Prepare a GET.
 
         Raises:
@@ -152,7 +158,7 @@ class VerifyClient(Client):
             self._requests_made += 1
         self.on_request(self._requests_made)
         self._last.body = {}
-        return _Request(self, self.prepare(path, params), self._max_retries)
+        return _Request(self, self.prepare(path, params, body_format), self._max_retries)
 
     def send(self, get: PreparedGet) -> Response:
         sent_at = clock.now()

@@ -33,10 +33,12 @@ def staleness_table() -> str:
 
 def row(stream: type[IncidentStream]) -> Row:
     """How a stream is read, and when a change and a delete arrive. docs/reliability.md explains the words."""
+    if stream.month_parameters:
+        return ("the last 12 months and the current one, at every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
     if stream.window_parameters:
         return ("a window around every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
     if issubclass(stream, ChildStream) and stream.by_parent:
-        other = NEXT if stream.reads_all_parents else FULL_READ
+        other = f"{NEXT}; {FULL_READ} for groups" if stream.parent_query else FULL_READ
         return (_by_parent(stream), NEXT, other, FULL_READ, NEVER)
     if issubclass(stream, IncrementalStream):
         if stream.minimum_lookback:
@@ -54,9 +56,9 @@ def row(stream: type[IncidentStream]) -> Row:
 
 def _by_parent(stream: type[ChildStream]) -> str:
     root = stream.root()
-    if stream.reads_all_parents:
-        return f"for all records of `{stream_name(root)}` that have any, at every sync"
     changed = f"for the records of `{stream_name(root)}` that changed"
+    if stream.parent_query:
+        return f"for all records of `{stream_name(root)}` that have any, at every sync; for groups {changed}"
     return f"{changed} or are open" if root.open_parent_query else changed
 
 

@@ -37,11 +37,14 @@ not know ([new fields](new-fields.md)).
 {overview}
 ## Fields that are never emitted
 
-These values give access to something. They are removed from every record, nested ones included. They are not in the
-schemas, so a catalog can't select them. Fields that are not in the schemas are withheld too if their name says that
-they hold a credential ([new fields](new-fields.md#credentials)).
+These values give access to something. They are removed from every record, nested ones included. Those without a
+condition are not in the schemas, so a catalog can't select them. Fields that are not in the schemas are withheld too if
+their name says that they hold a credential ([new fields](new-fields.md#credentials)).
 
 {withheld}
+`GET /v2/workflow_runs/{{id}}` is not read. It has the requests and responses of webhooks: free text in which nothing
+tells a credential from other values.
+
 {sections}"""
 
 
@@ -80,9 +83,12 @@ def overview_table() -> str:
 def withheld_table() -> str:
     """One row per field that is never emitted."""
     rows = [
-        (f"`{stream_name(stream)}`", f"`{path}`", reason)
+        (f"`{stream_name(stream)}`", field, reason)
         for stream in STREAMS
-        for path, reason in stream.credentials.items()
+        for field, reason in [
+            *((f"`{path}`", reason) for path, reason in stream.credentials.items()),
+            *((f"`{path}`, if it is a URL", reason) for path, reason in stream.credential_urls.items()),
+        ]
     ]
     return table(("stream", "field", "reason"), rows)
 
@@ -107,7 +113,8 @@ def least_scopes() -> dict[str, list[str]]:
 
 def scopes(stream: type[IncidentStream]) -> list[str]:
     """The scopes that a key needs for a stream and its parents. Empty: any valid key works."""
-    found = dict.fromkeys(_scopes_by_endpoint()[_shape(stream.endpoint)])
+    endpoints = [endpoint for endpoint in (stream.endpoint, stream.detail_endpoint) if endpoint]
+    found = dict.fromkeys(scope for endpoint in endpoints for scope in _scopes_by_endpoint()[_shape(endpoint)])
     if issubclass(stream, ChildStream):
         found |= dict.fromkeys(scopes(stream.parent))
     return list(found)
@@ -135,6 +142,11 @@ def _section(stream: type[IncidentStream]) -> str:
     ]
     if stream.nested:
         facts += ["- Nested columns:", *_nested_columns(stream)]
+    if stream.detail_endpoint:
+        facts.append(
+            f"- Columns of `GET {stream.detail_endpoint}`, with one request per record if one of them is selected: "
+            f"{names(stream.detail_columns)}"
+        )
     if stream.credentials:
         facts.append(f"- Never emitted: {names(stream.credentials)}")
     if not stream.selected_by_default:

@@ -565,3 +565,18 @@ def test_filter_mode_any_combines_filters_with_or(client: Client) -> None:
     assert client.all("/v2/incidents", "incidents", page_size=250, filter_mode="any", **query) == either
     both = client.all("/v2/incidents", "incidents", page_size=250, **query)
     assert 0 < len(both) < len(either) < len(everything)
+
+
+def test_notes_on_alert_groups_are_listed_by_group(start: Start) -> None:
+    sandbox, client = start(alerts=200)
+    alerts = client.all("/v2/alerts", "alerts", page_size=50)
+    groups = {group for alert in alerts for group in alert.get("alert_group_ids", ())}
+    assert any(len(alert.get("alert_group_ids", ())) == 2 for alert in alerts)
+    notes = [note for group in groups for note in client.all("/v1/alert_notes", "alert_notes", alert_group_id=group)]
+    assert notes
+    assert all(note["alert_group_id"] in groups and "alert_id" not in note for note in notes)
+    group = notes[0]["alert_group_id"]
+    sandbox.put("alert_group_notes", [{**notes[0], "id": "01ZZNEWNOTE"}], {"alert_group_id": group})
+    assert "01ZZNEWNOTE" in {note["id"] for note in client.ok("/v1/alert_notes", alert_group_id=group)["alert_notes"]}
+    assert client.get("/v1/alert_notes", alert_group_id="01NOTAGROUP").status_code == 404
+    assert client.get("/v1/alert_notes", alert_group_id=group, alert_id=alerts[0]["id"]).status_code == 422

@@ -73,13 +73,26 @@ def test_requests_the_list_of_each_parent() -> None:
     ]
 
 
-def test_filters_the_parents_and_reads_two_levels_of_children() -> None:
+def test_requests_the_notes_of_alerts_with_notes_and_of_each_group_once() -> None:
     def answers(path: str, query: Mapping[str, Any]) -> Any:
         if path == "/v2/alerts":
-            assert query["has_notes[is]"] == "true"
-            return {"alerts": [{"id": "a1"}]}
-        if path == "/v1/alert_notes":
-            return {"alert_notes": [{"id": "n1"}]}
+            alerts = [
+                {"id": "a1", "alert_group_ids": ["g1"]},
+                {"id": "a2", "alert_group_ids": ["g2", "g1", None, "g2"]},
+            ]
+            return {"alerts": alerts[:1] if query.get("has_notes[is]") == "true" else alerts}
+        owner = query.get("alert_id") or query.get("alert_group_id")
+        return {"alert_notes": [{"id": f"n-{owner}"}]}
+
+    assert cdk_read(make(AlertNotes, FakeClient(answers))) == [
+        {"id": "n-a1", "alert_id": "a1"},
+        {"id": "n-g1", "alert_group_id": "g1"},
+        {"id": "n-g2", "alert_group_id": "g2"},
+    ]
+
+
+def test_reads_two_levels_of_children() -> None:
+    def answers(path: str, query: Mapping[str, Any]) -> Any:
         if path == "/v2/incidents":
             return {"incidents": [{"id": "i1"}]}
         if path == "/v2/call_sessions":
@@ -87,7 +100,6 @@ def test_filters_the_parents_and_reads_two_levels_of_children() -> None:
         assert query["call_session_id"] == "c1"
         return {"call_transcript_entries": [{"id": "e1"}]}
 
-    assert cdk_read(make(AlertNotes, FakeClient(answers))) == [{"id": "n1", "alert_id": "a1"}]
     assert cdk_read(make(CallTranscriptEntries, FakeClient(answers))) == [
         {"id": "e1", "incident_id": "i1", "call_session_id": "c1"}
     ]

@@ -109,6 +109,7 @@ def test_fields_that_the_connector_adds_are_columns(stream: Declaration) -> None
         *stream.extra_fields,
         *stream.body_fields,
         *stream.nested,
+        *stream.detail_columns,
         stream.record_list_field,
         stream.position_field,
     ]

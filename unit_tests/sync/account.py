@@ -35,6 +35,7 @@ class Account:
         lists: the records of each list.
         now: the time by the server's clock.
         fault: asked at each request; an error or another body to answer with.
+        has_notes: whether an alert has notes.
         requests: the path and the query of each request.
         answers, endpoint, cancellation: what the engine asks of a client.
     """
@@ -45,6 +46,7 @@ class Account:
         self.lists: dict[str, list[dict[str, Any]]] = {}
         self.now = START
         self.fault: Fault = lambda path, params: None
+        self.has_notes: Callable[[Mapping[str, Any]], bool] = lambda alert: True
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.answers = 0
         self.cancellation = CancellationToken()
@@ -85,6 +87,8 @@ class Account:
 
     def _page(self, path: str, params: Params) -> Mapping[str, Any]:
         found = [record for record in self.lists.get(path, []) if _passes(record, params)]
+        if "has_notes[is]" in params:
+            found = list(filter(self.has_notes, found))
         if path in ONE_MODE_PER_REQUEST and "incident_mode" not in params:
             found = [record for record in found if record["mode"] in ("standard", "retrospective")]
         after = params.get("after")

@@ -25,6 +25,7 @@ from unit_tests.sync.test_full_reads import (
 )
 
 UPDATES, WORKLOADS = "/v2/incident_updates", "/v2/incident_participant_workloads"
+NOTES = "/v1/alert_notes"
 
 
 def parents(account: Account, path: str) -> list[str]:
@@ -438,14 +439,78 @@ def test_a_whole_nested_list_whose_page_is_gone_restarts(account: Account, error
 
 def test_a_new_note_on_an_old_alert_is_read(account: Account) -> None:
     with_alerts(account)
-    account.add("/v1/alert_notes", "n1", alert_id="a0")
+    account.add(NOTES, "n1", alert_id="a0")
     to = destination(account, "alert_notes", full_read_days=0)
     to.sync()
     account.wait(days=5)
-    account.add("/v1/alert_notes", "n2", alert_id="a0")
+    account.add(NOTES, "n2", alert_id="a0")
     to.sync()
     assert to.ids("alert_notes") == {"n1", "n2"}
-    assert all(params.get("has_notes[is]") == "true" for path, params in account.requests if path == ALERTS)
+
+
+def with_groups(account: Account) -> Account:
+    """Seven alerts, a note on one of them, and three groups that share alerts, with a note each."""
+    with_alerts(account)
+    account.has_notes = lambda alert: alert["id"] == "a5"
+    for number, groups in enumerate((["g0"], ["g0", "g1"], [], ["g1"], None, ["g0"], ["g2"])):
+        account.lists[ALERTS][number]["alert_group_ids"] = groups
+    for group in ("g0", "g1", "g2"):
+        account.add(NOTES, f"n-{group}", alert_group_id=group)
+    account.add(NOTES, "n-a5", alert_id="a5")
+    return account
+
+
+ALL_NOTES = {"n-g0", "n-g1", "n-g2", "n-a5"}
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_notes_of_a_group_are_read_once_although_several_alerts_have_it(account: Account, workers: int) -> None:
+    run = destination(with_groups(account), "alerts", "alert_notes", num_workers=workers).sync()
+    assert sorted(run.ids("alert_notes")) == sorted(ALL_NOTES)
+    assert run.version("alert_notes") is not None
+    requests = [params for path, params in account.requests if path == NOTES]
+    assert sorted(params.get("alert_group_id", "") for params in requests) == ["", "g0", "g1", "g2"]
+    assert [params["alert_id"] for params in requests if "alert_id" in params] == ["a5"]
+    # The list of all alerts is read once for both streams.
+    assert sum(path == ALERTS and "has_notes[is]" not in params for path, params in account.requests) == 4
+
+
+def test_a_sync_reads_the_notes_of_the_groups_of_changed_alerts_and_of_alerts_with_notes(account: Account) -> None:
+    to = destination(with_groups(account), "alert_notes", full_read_days=0)
+    to.sync()
+    account.wait(days=1)
+    account.lists[ALERTS][3]["updated_at"] = format_timestamp(account.now)
+    account.requests.clear()
+    assert set(to.sync().ids("alert_notes")) == {"n-g1", "n-g0", "n-a5"}
+
+
+@pytest.mark.parametrize("cursor", [True, False])
+def test_no_note_is_lost_by_a_kill(account: Account, cursor: bool) -> None:
+    with_groups(account)
+    for kill_after in range(12):
+        to = destination(account, "alerts", "alert_notes", cursor=cursor)
+        to.sync(kill_after)
+        to.sync()
+        assert to.ids("alert_notes") == ALL_NOTES, kill_after
+
+
+def test_a_group_that_failed_is_read_again(account: Account) -> None:
+    to = destination(with_groups(account), "alert_notes", full_read_days=0)
+    account.fault = lambda path, params: unavailable(path) if params.get("alert_group_id") == "g1" else None
+    assert to.sync().failed == {"alert_notes"}
+    assert to.ids("alert_notes") == ALL_NOTES - {"n-g1"}
+    account.fault = lambda path, params: None
+    account.wait(days=1)
+    to.sync()
+    assert to.ids("alert_notes") == ALL_NOTES
+
+
+def test_alerts_are_read_although_those_with_notes_are_not(account: Account) -> None:
+    account.fault = lambda path, params: forbidden(path) if "has_notes[is]" in params else None
+    run = destination(with_groups(account), "alerts", "alert_notes").sync()
+    assert run.failed == {"alert_notes"}
+    assert run.is_finished("alerts")
+    assert len(run.ids("alerts")) == 7
 
 
 def test_a_field_of_another_list_is_not_a_parent(account: Account) -> None:

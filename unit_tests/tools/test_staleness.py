@@ -24,7 +24,7 @@ def test_every_stream_is_in_one_row() -> None:
         ("incident_updates", "next sync", "next full read", "next full read", "never"),
         ("workflow_runs", "next sync", "next full read", "next full read", "never"),
         ("call_transcript_entries", "next sync", "next full read", "next full read", "never"),
-        ("alert_notes", "next sync", "next sync", "next full read", "never"),
+        ("alert_notes", "next sync", "next sync; next full read for groups", "next full read", "never"),
         ("schedule_entries", "next sync", "next sync", "never", "next sync, with Overwrite"),
     ],
 )

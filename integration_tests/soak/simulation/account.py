@@ -306,7 +306,7 @@ class Account:
         elif cursor and not is_new:
             is_recent = self._clock.server_time - row.created_at < RUN_CHANGES
             row.unnoticed |= not (row.stream == "workflow_runs" and is_recent)
-        if stream.by_parent and not stream.reads_all_parents:
+        if stream.by_parent and not stream.parent_query:
             root = row.root
             is_open = root.stream == "incidents" and root.category in OPEN and row.stream != WORKLOADS
             if is_open and self._random.random() < 0.5:

@@ -92,7 +92,8 @@ def declarations() -> dict[str, Declaration]:
     for name, stream in zip(streams, STREAMS, strict=True):
         properties = streams[name].json_schema["properties"]
         parents = {key for key in properties if key.endswith("_id")}
-        columns = [column for column in properties if column not in SPECIAL_COLUMNS | parents]
+        special = SPECIAL_COLUMNS | parents | stream.detail_columns.keys()
+        columns = [column for column in properties if column not in special]
         required = stream.required_fields[0] if stream.required_fields else None
         by_class[stream] = Declaration(
             name,

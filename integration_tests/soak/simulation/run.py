@@ -350,6 +350,8 @@ class Simulation:
                         values["replication-method"] = "FULL_TABLE"
                 elif name == "incidents" and item["breadcrumb"][1] in declarations()[name].nested:
                     values["selected"] = item["breadcrumb"][1] in self.plan.nested
+                elif item["breadcrumb"][1] in declarations()[name].stream.detail_columns:
+                    values["selected"] = False
                 metadata.append({"breadcrumb": item["breadcrumb"], "metadata": values})
             entries.append({**entry, "metadata": metadata})
         return {"streams": entries}
@@ -360,7 +362,7 @@ class Simulation:
             declaration = declarations()[name]
             is_incremental = declaration.is_incremental and name not in self.plan.full_refresh
             stream = copy.copy(declaration.discovered)
-            hidden = declaration.nested.keys() - self.plan.nested
+            hidden = (declaration.nested.keys() - self.plan.nested) | declaration.stream.detail_columns.keys()
             properties = {key: value for key, value in stream.json_schema["properties"].items() if key not in hidden}
             stream.json_schema = {**stream.json_schema, "properties": properties}
             configured.append(

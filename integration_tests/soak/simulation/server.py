@@ -14,7 +14,7 @@ import orjson
 from integration_tests.soak.simulation.account import WORKLOADS, Account, Row
 from integration_tests.soak.simulation.declarations import Declaration, declarations
 from integration_tests.soak.simulation.scheduler import VirtualClock
-from source_incident.api import Cancelled, Client, Response, TransientError, UnexpectedAnswerError
+from source_incident.api import JSON, BodyFormat, Cancelled, Client, Response, TransientError, UnexpectedAnswerError
 from source_incident.api.body import parse_json
 from source_incident.api.responses import error_for
 from source_incident.api.transport import PreparedGet
@@ -361,7 +361,9 @@ class SimulatedClient(Client):
     def close(self) -> None:
         pass
 
-    def prepare(self, path: str, params: Mapping[str, Any] | None = None) -> PreparedGet:
+    def prepare(
+        self, path: str, params: Mapping[str, Any] | None = None, body_format: BodyFormat = JSON
+    ) -> PreparedGet:
         return PreparedGet((path, dict(params or {})), path, path)  # type: ignore[arg-type]
 
     def send(self, get: PreparedGet) -> Response:
