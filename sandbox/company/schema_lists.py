@@ -90,6 +90,9 @@ def _generate(company: CompanyBase, records: SchemaRecords, endpoint: Endpoint, 
         start = context.at_ms if context.index % 2 else company.clock.now_ms() + context.index * DAY
         record["starts_at"] = format_moment(start)
         record["ends_at"] = format_moment(start + 8 * HOUR)
+    if endpoint.name == "pay_reports":
+        # The list has no others.
+        record["status"] = "complete"
     if endpoint.name == "alert_notes":
         # The notes of an alert. Those of a group have a group's id instead.
         record.pop("alert_group_id", None)
