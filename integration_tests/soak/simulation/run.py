@@ -290,7 +290,7 @@ class Simulation:
             saved = read_state(self._destination.state, cursors())
             messages = self._messages(settings, selection.catalog, saved)
             activates = self.plan.settings["activate_versions"]
-            output = SingerMessages(selection.catalog, selection.schemas, saved, cursors(), activates).lines(messages)
+            output = SingerMessages(selection.catalog, saved, cursors(), activates).lines(messages)
         else:
             saved = read_state(self._destination.state, cursors())
             output = _airbyte_lines(self._messages(settings, self._airbyte_catalog(selected), saved))
