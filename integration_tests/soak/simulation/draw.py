@@ -91,7 +91,12 @@ class Plan:
 
 
 def draw_plan(random: Random) -> Plan:
-    names = list(declarations())
+    # The simulated account has no CSV and no months.
+    names = [
+        name
+        for name, declaration in declarations().items()
+        if not (declaration.stream.csv_column or declaration.stream.month_parameters)
+    ]
     selected: set[str] = set()
     for members, _ in random.choices(GROUPS, [weight for _, weight in GROUPS], k=random.randint(1, 2)):
         selected.update(random.sample(members, random.randint(1, min(4, len(members)))))

@@ -64,7 +64,9 @@ class Expectation:
         return parse_timestamp(row.root.data[cursor]) < self._plan.start_date
 
     def _emitted(self, row: Row) -> dict[str, Any]:
-        stream, data = row.declaration.stream, dict(row.data)
+        stream = row.declaration.stream
+        # No plan selects columns of single records.
+        data = {name: value for name, value in row.data.items() if name not in stream.detail_columns}
         for field in stream.extra_fields:
             data.setdefault(field, row.id)
         if stream.record_list_field:
