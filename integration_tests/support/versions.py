@@ -33,10 +33,10 @@ def cut(run: Run, count: int) -> Run:
 def full_read_is_due(state: Any, stream: str) -> Any:
     """Return a Singer state in which the stream's last full read was a month ago."""
     moved = copy.deepcopy(state)
-    began_at = datetime.now(UTC) - timedelta(days=30)
+    started_at = datetime.now(UTC) - timedelta(days=30)
     full_read = moved["bookmarks"][stream]["full_read"]
-    full_read["began"] = began_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    full_read["version"] = int(began_at.timestamp() * 1000)
+    full_read["began"] = started_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    full_read["version"] = int(started_at.timestamp() * 1000)
     return moved
 
 

@@ -62,7 +62,7 @@ class Emitter:
         consumers: Iterable[SelectedStream],
         scan: ListScan,
         rest: tuple[Partition, ...],
-        began_at: datetime | None,
+        started_at: datetime | None,
         nested_pages: Mapping[str, int],
     ) -> None:
         """Move the positions of a scan's consumers to a page whose records and children were emitted.
@@ -71,15 +71,15 @@ class Emitter:
             consumers: the selected streams of the tree, its root first.
             scan: the scan.
             rest: the unread rest of the list.
-            began_at: the moment the sync began; None: unknown, nothing moves.
+            started_at: the moment the sync began; None: unknown, nothing moves.
             nested_pages: the lengths of the root's nested lists, by column.
         """
-        began_at = scan.began_at or began_at
+        bookmark = scan.bookmark or started_at
         for consumer in consumers:
             state = consumer.state
-            if began_at is None or consumer.name not in scan.lower_bounds or self.is_finished(consumer.name):
+            if bookmark is None or consumer.name not in scan.lower_bounds or self.is_finished(consumer.name):
                 continue
-            state.reached(scan.lower_bounds[consumer.name], rest, scan.since, began_at)
+            state.reached(scan.lower_bounds[consumer.name], rest, scan.since, bookmark)
             if consumer.stream.nested:
                 state.nested_pages.update(nested_pages)
             # The end of a full refresh has its own state, after everything that came with the last page.

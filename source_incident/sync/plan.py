@@ -72,7 +72,7 @@ class ListScan:
         since: the cursor filter as it is sent; None: none.
         partitions: the unread rest of the list.
         divisible: a long list may be divided.
-        began_at: the bookmark that it sets; None: the moment the sync began.
+        bookmark: the bookmark that it sets; None: the moment the sync began.
         lower_bounds: by consumer and mode, the cursor from which the consumer wants records; None: all.
         retries: by consumer, the ids of records that it wants whatever their cursor.
         is_resumed: it continues a scan of an earlier sync.
@@ -82,7 +82,7 @@ class ListScan:
     since: str | None = None
     partitions: tuple[Partition, ...] = (Partition(),)
     divisible: bool = True
-    began_at: datetime | None = None
+    bookmark: datetime | None = None
     lower_bounds: dict[str, dict[str, datetime | None]] = field(default_factory=dict)
     retries: dict[str, frozenset[str]] = field(default_factory=dict)
     is_resumed: bool = False
@@ -145,7 +145,7 @@ def plan_scans(tree: StreamNode, config: Config) -> list[ListScan]:
                 new_bounds[consumer.name] = bound
                 earliest.append(_with_retries(bound, consumer.state))
                 continue
-            scan = ListScan((), resume.since, resume.partitions, began_at=resume.began_at, is_resumed=True)
+            scan = ListScan((), resume.since, resume.partitions, bookmark=resume.bookmark, is_resumed=True)
             _join(scans, (mode_series(stream, mode), resume), scan, mode, {consumer.name: bound})
         if new_bounds:
             start = None if None in earliest else min(moment for moment in earliest if moment)

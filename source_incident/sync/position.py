@@ -28,13 +28,13 @@ class ResumePoint:
     Attributes:
         partitions: the unread rest of the list.
         since: the scan's filter as it was sent; None: it had none.
-        began_at: the bookmark that the scan sets when it finishes.
+        bookmark: the bookmark that the scan sets when it finishes.
         is_full: the scan is part of a full read: it wants every record, whatever the bookmark.
     """
 
     partitions: tuple[Partition, ...]
     since: str | None
-    began_at: datetime
+    bookmark: datetime
     is_full: bool = False
 
 
@@ -51,14 +51,14 @@ class StreamPosition:
     resume: ResumePoint | None = None
 
     def reached(
-        self, rest: tuple[Partition, ...], since: str | None, began_at: datetime, is_full: bool = False
+        self, rest: tuple[Partition, ...], since: str | None, bookmark: datetime, is_full: bool = False
     ) -> "StreamPosition":
         """The position once everything but `rest` was emitted."""
-        return replace(self, resume=ResumePoint(rest, since, began_at, is_full))
+        return replace(self, resume=ResumePoint(rest, since, bookmark, is_full))
 
-    def finished(self, began_at: datetime) -> "StreamPosition":
+    def finished(self, bookmark: datetime) -> "StreamPosition":
         """The position once the whole scan was emitted. A bookmark never moves back."""
-        return StreamPosition(max(self.bookmark, began_at) if self.bookmark else began_at)
+        return StreamPosition(max(self.bookmark, bookmark) if self.bookmark else bookmark)
 
     def restarted(self) -> "StreamPosition":
         return replace(self, resume=None)
@@ -70,7 +70,7 @@ class FullRead:
 
     Attributes:
         version: Singer's table version: milliseconds since 1970, growing from one full read to the next.
-        began_at: when it began.
+        started_at: when it began.
         start_date: the config's start date, which leaves out older records; None: none.
         done: the incident modes that were read completely; None: the full read has finished.
         keeps_older_rows: the destination can have rows from before `start_date`, which this read does not see.
@@ -82,7 +82,7 @@ class FullRead:
     """
 
     version: int
-    began_at: datetime
+    started_at: datetime
     start_date: datetime | None = None
     done: frozenset[str] | None = frozenset()
     keeps_older_rows: bool = False

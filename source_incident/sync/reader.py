@@ -51,11 +51,11 @@ class PageReader:
     """Reads pages in one sync.
 
     Attributes:
-        began_at: the moment the sync began, by the server's clock; None: no answer yet.
+        started_at: the moment the sync began, by the server's clock; None: no answer yet.
     """
 
     def __init__(self, workers: Workers) -> None:
-        self.began_at: datetime | None = None
+        self.started_at: datetime | None = None
         self._workers = workers
         self._background_tasks: set[asyncio.Task[None]] = set()
 
@@ -85,7 +85,7 @@ class PageReader:
         """
         seen = {after}
         count = 0
-        started_at_first_page = after is None
+        reads_from_first_page = after is None
         was_short = False
         while True:
             now = clock.now()
@@ -98,11 +98,11 @@ class PageReader:
                 raise PageExpiredError(error) from None
             if page is None:
                 return
-            if self.began_at is None:
+            if self.started_at is None:
                 # The earlier of two clocks: the later one could move the bookmark past unseen changes.
-                self.began_at = min(page.requested_at, now) if page.requested_at else now
+                self.started_at = min(page.requested_at, now) if page.requested_at else now
             count += len(page.records)
-            if page.after and page.is_short and page.total == count and started_at_first_page:
+            if page.after and page.is_short and page.total == count and reads_from_first_page:
                 # A short page and the total together prove the end (docs/api.md, pages): no empty page is requested.
                 page = replace(page, after=None)
             if page.after is not None and page.after in seen:

@@ -176,7 +176,7 @@ class ListScanner:
 
     @staticmethod
     def _restart(tree: StreamNode, scan: ListScan) -> None:
-        scan.partitions, scan.began_at = (Partition(),), None
+        scan.partitions, scan.bookmark = (Partition(),), None
         for consumer in tree.consumers():
             consumer.state.restart(scan.lower_bounds.get(consumer.name, ()))
 
@@ -369,7 +369,7 @@ class _SequenceReader:
         if previous:
             await previous
         rest = self._partitions.page_emitted(sequence, page)
-        await self._emitter.checkpoint(tree.consumers(), scan, rest, self._reader.began_at, self._nested.pages())
+        await self._emitter.checkpoint(tree.consumers(), scan, rest, self._reader.started_at, self._nested.pages())
 
     async def _emit_records(
         self, selected: SelectedStream, roots: list[Root], page: Page
@@ -379,18 +379,18 @@ class _SequenceReader:
         Returns:
             What `NestedColumns.fill` returns.
         """
-        wanted = [root for root in roots if selected.name in root.consumers]
+        own = [root for root in roots if selected.name in root.consumers]
         requested: dict[int, dict[str, list[Record]]] = {}
         memory = [page.memory] if page.memory else []
         try:
-            requested = await self._nested.fill([root.record for root in wanted], memory)
+            requested = await self._nested.fill([root.record for root in own], memory)
         except AuthenticationError:
             raise
         except ApiError as error:
             # Without its nested columns an incident is incomplete. Its children are still read.
             await self._emitter.fail([selected], error)
-        complete = [root for root in wanted if root.id not in self._nested.failed]
-        for root in wanted:
+        complete = [root for root in own if root.id not in self._nested.failed]
+        for root in own:
             if root.id in self._nested.failed:
                 selected.state.note_gap()
                 self._children.retry([selected], root)

@@ -168,21 +168,21 @@ class StreamState:
 
     # Positions
 
-    def reached(self, modes: Iterable[str], rest: tuple[Partition, ...], since: str | None, began_at: datetime) -> None:
+    def reached(self, modes: Iterable[str], rest: tuple[Partition, ...], since: str | None, bookmark: datetime) -> None:
         """Move to a page whose records and children were emitted.
 
         Args:
             modes: the incident modes of the scan.
             rest: the unread rest of the list; empty: the scan has finished.
             since: the scan's filter.
-            began_at: the bookmark that the scan sets.
+            bookmark: the bookmark that the scan sets.
         """
         for mode in modes:
             position = self.positions[mode]
             if rest:
-                self.positions[mode] = position.reached(rest, since, began_at, self.wants_everything(mode))
+                self.positions[mode] = position.reached(rest, since, bookmark, self.wants_everything(mode))
                 continue
-            self.positions[mode] = StreamPosition() if self.is_full_refresh else position.finished(began_at)
+            self.positions[mode] = StreamPosition() if self.is_full_refresh else position.finished(bookmark)
             if self.full_read and self.full_read.done is not None:
                 self.full_read = replace(self.full_read, done=self.full_read.done | {mode})
 
@@ -214,7 +214,7 @@ class StreamState:
         if not full_read_days:
             return False
         bookmarks = [position.bookmark for position in self.positions.values() if position.bookmark]
-        last = self.full_read.began_at if self.full_read else max(bookmarks, default=now)
+        last = self.full_read.started_at if self.full_read else max(bookmarks, default=now)
         period = full_read_days * 86400
         offset = zlib.crc32(self.stream.encode()) % period
         return (now.timestamp() + offset) // period > (last.timestamp() + offset) // period

@@ -139,13 +139,13 @@ class StateParser:
         if since is not None and not isinstance(since, str):
             raise self._error(f"resume.since of {where} is not a string")
         partitions = self._parse_partitions(resume, where)
-        began_at = self._parse_moment(resume.get("began"), "resume.began")
+        started_at = self._parse_moment(resume.get("began"), "resume.began")
         is_full = resume.get("full") is True
         is_reading_in_full = self._full_read is not None and not self._full_read.is_finished
         if is_full != is_reading_in_full and (is_full or self._cursor is None):
             # A full read is known by its version. Without it, or by another sync mode, the scan starts again.
             return StreamPosition(bookmark)
-        return StreamPosition(bookmark, ResumePoint(partitions, since, began_at, is_full))
+        return StreamPosition(bookmark, ResumePoint(partitions, since, started_at, is_full))
 
     def _parse_partitions(self, resume: Mapping[str, Any], where: str) -> tuple[Partition, ...]:
         if "parts" not in resume:
@@ -172,12 +172,12 @@ class StateParser:
             return None
         if not isinstance(value, Mapping) or type(value.get("version")) is not int:
             raise self._error("full_read is not an object with a version")
-        began_at = self._parse_moment(value.get("began"), "full_read.began", by_machine=True)
+        started_at = self._parse_moment(value.get("began"), "full_read.began", by_machine=True)
         start_date = value.get("start_date")
         done = value.get("done")
         return FullRead(
             value["version"],
-            began_at,
+            started_at,
             None if start_date is None else self._parse_moment(start_date, "full_read.start_date"),
             frozenset(map(str, done)) if isinstance(done, list) else None,
             value.get("keeps_older_rows") is True,
@@ -277,7 +277,7 @@ def _dump_position(position: StreamPosition, cursor: str | None) -> dict[str, An
         state["resume"] = {
             **_dump_partitions(position.resume.partitions),
             "since": position.resume.since,
-            "began": format_timestamp(position.resume.began_at),
+            "began": format_timestamp(position.resume.bookmark),
             **({"full": True} if position.resume.is_full else {}),
         }
     return state
@@ -294,7 +294,7 @@ def _dump_full_read(full_read: FullRead) -> dict[str, Any]:
     )
     return {
         "version": full_read.version,
-        "began": format_timestamp(full_read.began_at),
+        "began": format_timestamp(full_read.started_at),
         **({"start_date": format_timestamp(full_read.start_date)} if full_read.start_date else {}),
         **({} if full_read.done is None else {"done": sorted(full_read.done)}),
         **{flag: True for flag in flags if getattr(full_read, flag)},

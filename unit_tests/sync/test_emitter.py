@@ -264,8 +264,8 @@ def test_a_checkpoint_moves_the_position_and_carries_the_state() -> None:
 def test_a_checkpoint_does_not_move_the_position_of_a_stream_that_it_does_not_cover(reason: str) -> None:
     stream = alerts(incremental=True)
     scan = ListScan(("",), lower_bounds={} if reason == "another scan" else {"alerts": {"": None}})
-    began_at = None if reason == "the start of the sync is unknown" else NOW
+    started_at = None if reason == "the start of the sync is unknown" else NOW
     failures = [failure(stream)] if reason == "the stream has failed" else []
-    events = emitted(*failures, lambda emitter: emitter.checkpoint([stream], scan, (), began_at, {}))
+    events = emitted(*failures, lambda emitter: emitter.checkpoint([stream], scan, (), started_at, {}))
     assert not [event for event in events if isinstance(event, Checkpoint)]
     assert stream.state.positions == {"": StreamPosition()}

@@ -238,17 +238,17 @@ def test_the_bookmark_of_another_tap_is_kept_for_modes_that_are_configured_later
 
 @given(positions, st.lists(st.tuples(st.sampled_from(["reached", "finished", "restarted"]), moments), max_size=8))
 def test_a_bookmark_never_moves_back(position: StreamPosition, events: list[tuple[str, datetime]]) -> None:
-    for event, began_at in events:
+    for event, started_at in events:
         before = position.bookmark
         match event:
             case "reached":
-                position = position.reached((Partition("01H"),), None, began_at)
+                position = position.reached((Partition("01H"),), None, started_at)
                 assert position.bookmark == before, "an unfinished scan does not move the bookmark"
-                assert position.resume == ResumePoint((Partition("01H"),), None, began_at)
+                assert position.resume == ResumePoint((Partition("01H"),), None, started_at)
             case "finished":
-                position = position.finished(began_at)
+                position = position.finished(started_at)
                 assert position.bookmark is not None
-                assert position.bookmark >= began_at
+                assert position.bookmark >= started_at
                 assert position.resume is None
             case _:
                 position = position.restarted()

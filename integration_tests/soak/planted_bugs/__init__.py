@@ -51,8 +51,8 @@ BUGS = (
     _bug(
         "the bookmark is the sync's end instead of its beginning",
         "sync/emitter.py",
-        "began_at = scan.began_at or began_at\n",
-        'began_at = scan.began_at or (began_at and __import__("source_incident").clock.now())\n',
+        "bookmark = scan.bookmark or started_at\n",
+        'bookmark = scan.bookmark or (started_at and __import__("source_incident").clock.now())\n',
     ),
     _bug(
         "no pass over open incidents",
@@ -156,7 +156,7 @@ BUGS = (
     _bug(
         "a resumed scan sets the bookmark of its last sync",
         "sync/plan.py",
-        "began_at=resume.began_at, ",
+        "bookmark=resume.bookmark, ",
         "",
     ),
     _bug(
