@@ -47,8 +47,8 @@ def query_parameters(stream: type[IncidentStream]) -> dict[str, list[str]]:
         query |= {"page_size": [], stream.after_parameter: []}
     if issubclass(stream, IncrementalStream):
         query[f"{stream.cursor_field}[gte]"] = []
-        if stream.split_by:
-            query |= {f"{stream.split_by}[{operator}]": [] for operator in ("gte", "lte", "date_range")}
+        if stream.partition_field:
+            query |= {f"{stream.partition_field}[{operator}]": [] for operator in ("gte", "lte", "date_range")}
     if issubclass(stream, ChildStream) and f"{{{stream.parent_key}}}" not in stream.endpoint:
         query[stream.parent_parameter or stream.parent_key] = []
         if stream.group_key:

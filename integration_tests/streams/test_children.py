@@ -32,7 +32,7 @@ CHILDREN = {
     for name, stream in declarations().items()
     if issubclass(stream, ChildStream) and not stream.month_parameters
 }
-BY_PARENT = [name for name, stream in CHILDREN.items() if stream.by_parent]
+BY_PARENT = [name for name, stream in CHILDREN.items() if stream.uses_root_cursor]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ class Alerts(IncrementalStream):
     records_key = "alerts"
     primary_key = ["id"]
     cursor_field = "updated_at"
-    split_by = "created_at"
+    partition_field = "created_at"
     page_size = 50
 
 
@@ -65,7 +65,7 @@ class AlertNotes(ChildStream):
     # A note on a group may not count as a note of the group's alerts (docs/api.md, alert notes).
     group_key = "alert_group_id"
     group_field = "alert_group_ids"
-    by_parent = True
+    uses_root_cursor = True
     page_size = 250
     credentials = {"images.url": "a signed URL: it shows the image to anyone who has it, for 10 minutes"}
     selected_by_default = False

@@ -72,7 +72,7 @@ class IncidentStream(HttpStream, ABC):
     detail_columns: ClassVar[Mapping[str, str]] = {}
     open_parent_query: ClassVar[Mapping[str, Any]] = {}
     selected_by_default: ClassVar[bool] = True
-    by_parent: ClassVar[bool] = False
+    uses_root_cursor: ClassVar[bool] = False
     required_fields: ClassVar[tuple[str, ...]] = ()
     complete_until: ClassVar[str | None] = None
     known_values: ClassVar[Mapping[str, frozenset[str]]] = {}

@@ -240,7 +240,7 @@ class CallTranscriptEntries(ChildStream):
     primary_key = ["id"]
     parent = CallSessions
     parent_key = "call_session_id"
-    by_parent = True
+    uses_root_cursor = True
     page_size = 250
     selected_by_default = False
 
@@ -282,6 +282,6 @@ class PostmortemDocumentContents(ChildStream):
     primary_key = ["postmortem_document_id"]
     parent = PostmortemDocuments
     parent_key = "postmortem_document_id"
-    by_parent = True
+    uses_root_cursor = True
     required_fields = ("markdown",)
     selected_by_default = False

@@ -63,7 +63,7 @@ class IncrementalStream(CursorStream, ABC):
     """Asks the API for the records that changed since the bookmark, with one `cursor[gte]` filter."""
 
     filter_by_date: ClassVar[bool] = False
-    split_by: ClassVar[str | None] = None
+    partition_field: ClassVar[str | None] = None
 
     def since_filter(self, moment: datetime) -> str:
         """The filter's value for a moment: a date where the API compares dates, else a timestamp.
@@ -91,12 +91,12 @@ class IncrementalStream(CursorStream, ABC):
         """
         first = start and (f"{start:%Y-%m-%d}" if self.filter_by_date else format_timestamp(start))
         if end is None:
-            return {f"{self.split_by}[gte]": str(first)}
+            return {f"{self.partition_field}[gte]": str(first)}
         last = f"{end - timedelta(days=1):%Y-%m-%d}" if self.filter_by_date else format_timestamp(end)
         if first:
-            return {f"{self.split_by}[date_range]": f"{first}~{last}"}
+            return {f"{self.partition_field}[date_range]": f"{first}~{last}"}
         # With a timestamp, records of the end itself come twice. An earlier end could lose those of its millisecond.
-        return {f"{self.split_by}[lte]": last}
+        return {f"{self.partition_field}[lte]": last}
 
 
 class ClientFilteredStream(CursorStream, ABC):
@@ -126,13 +126,13 @@ class ChildStream(IncidentStream, ABC):
     @property
     def bookmark_key(self) -> str | None:
         """The cursor of the record at the root of the tree, such as `incident_updated_at`."""
-        if not self.by_parent:
+        if not self.uses_root_cursor:
             return None
         top: type[ChildStream] = type(self)
         while issubclass(top.parent, ChildStream):
             top = top.parent
         if not issubclass(top.parent, CursorStream):
-            raise TypeError(f"{self.name}: by_parent needs a parent with a cursor")
+            raise TypeError(f"{self.name}: uses_root_cursor needs a parent with a cursor")
         return f"{top.parent_key.removesuffix('_id')}_{top.parent.cursor_field}"
 
     def child_slice(self, parent_record: Record, parent_slice: Slice) -> Slice | None:
@@ -201,7 +201,7 @@ class IncidentChildStream(ChildStream, ABC):
     """Reads one list per incident: for incidents that changed since the bookmark, and for those that are open."""
 
     parent_key = "incident_id"
-    by_parent = True
+    uses_root_cursor = True
 
 
 def parent_ids(stream_slice: Slice) -> dict[str, Any]:

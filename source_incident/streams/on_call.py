@@ -23,7 +23,7 @@ class Escalations(IncrementalStream):
     records_key = "escalations"
     primary_key = ["id"]
     cursor_field = "updated_at"
-    split_by = "created_at"
+    partition_field = "created_at"
     # live: a timestamp in the filter is a 422, "must provide a date in the format yyyy-mm-dd" (docs/api.md, filters).
     filter_by_date = True
     page_size = 50

@@ -146,7 +146,7 @@ class PartitionedList:
         self, stream: IncidentStream, partitions: Iterable[Partition], slice_: Slice, max_sequences: int
     ) -> None:
         self.sequences = [PageSequence(partition, slice_) for partition in partitions]
-        self._field = stream.split_by if isinstance(stream, IncrementalStream) else None
+        self._field = stream.partition_field if isinstance(stream, IncrementalStream) else None
         self._by_date = isinstance(stream, IncrementalStream) and stream.filter_by_date
         self._max_sequences = max_sequences
         self._pages = 0

@@ -37,7 +37,7 @@ def row(stream: type[IncidentStream]) -> Row:
         return ("the last 12 months and the current one, at every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
     if stream.window_parameters:
         return ("a window around every sync", NEXT, NEXT, NEVER, f"{NEXT}, with Overwrite")
-    if issubclass(stream, ChildStream) and stream.by_parent:
+    if issubclass(stream, ChildStream) and stream.uses_root_cursor:
         other = f"{NEXT}; {FULL_READ} for groups" if stream.parent_query else FULL_READ
         return (_by_parent(stream), NEXT, other, FULL_READ, NEVER)
     if issubclass(stream, IncrementalStream):

@@ -129,7 +129,7 @@ def replication(stream: type[IncidentStream]) -> str:
     if not issubclass(stream, ChildStream):
         return "full refresh"
     parent = f"`{stream_name(stream.parent)}`"
-    return f"incremental by parent, {parent}" if stream.by_parent else f"full refresh, child of {parent}"
+    return f"incremental by parent, {parent}" if stream.uses_root_cursor else f"full refresh, child of {parent}"
 
 
 def _section(stream: type[IncidentStream]) -> str:

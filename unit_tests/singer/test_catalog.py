@@ -64,13 +64,13 @@ def test_discovery_has_the_properties_that_singers_tools_read() -> None:
 
 
 def test_only_a_stream_with_a_cursor_column_has_a_replication_key() -> None:
-    by_parent = AirbyteStream(
+    uses_root_cursor = AirbyteStream(
         name="incident_attachments",
         json_schema={"type": "object", "properties": {"id": {"type": "string"}}},
         supported_sync_modes=[SyncMode.full_refresh, SyncMode.incremental],
         source_defined_primary_key=[["id"]],
     )
-    entries = singer_catalog(AirbyteCatalog(streams=[*DISCOVERED.streams, by_parent]))["streams"]
+    entries = singer_catalog(AirbyteCatalog(streams=[*DISCOVERED.streams, uses_root_cursor]))["streams"]
     assert [entry.get("replication_key") for entry in entries] == ["updated_at", None, None]
     assert ["replication_key" in entry for entry in entries] == [True, False, False]
     assert [entry["replication_method"] for entry in entries] == ["INCREMENTAL", "FULL_TABLE", "INCREMENTAL"]

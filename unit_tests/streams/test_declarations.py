@@ -64,7 +64,7 @@ def test_the_streams_are_those_of_the_reference_table() -> None:
         if replication == "full table":
             assert make(stream).bookmark_key is None, name
         elif replication == "by parent":
-            assert stream.by_parent, name
+            assert stream.uses_root_cursor, name
         else:
             assert make(stream).bookmark_key == replication.split(",")[0], name
             assert issubclass(stream, IncrementalStream) == ("gte" in replication), name

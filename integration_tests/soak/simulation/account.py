@@ -306,7 +306,7 @@ class Account:
         elif cursor and not is_new:
             is_recent = self._clock.server_time - row.created_at < RUN_CHANGES
             row.unnoticed |= not (row.stream == "workflow_runs" and is_recent)
-        if stream.by_parent and not stream.parent_query:
+        if stream.uses_root_cursor and not stream.parent_query:
             root = row.root
             is_open = root.stream == "incidents" and root.category in OPEN and row.stream != WORKLOADS
             if is_open and self._random.random() < 0.5:
@@ -335,7 +335,7 @@ class Account:
         row.data = {**row.data, "updated_at": format_timestamp(row.updated_at)}
         row.unnoticed = False
         for descendant in row.descendants():
-            if descendant.declaration.stream.by_parent:
+            if descendant.declaration.stream.uses_root_cursor:
                 descendant.unnoticed = False
 
     def _delay(self, row: Row) -> None:

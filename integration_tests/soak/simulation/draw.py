@@ -166,7 +166,7 @@ def draw_size(random: Random, name: str) -> int:
         return 1
     if name in LONG_LISTS and random.random() < 0.5:
         return random.randint(20, 60)
-    if any(child.stream.by_parent for child in declarations()[name].children):
+    if any(child.stream.uses_root_cursor for child in declarations()[name].children):
         return random.choice((1, 3, 6, 10, 16))
     return random.choice((0, 1, 2, 4, 8, 14))
 

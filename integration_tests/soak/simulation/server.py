@@ -277,7 +277,11 @@ class Server:
             elif name == "incident_id" and declaration.parent is None:
                 yield lambda row, data, value=value: data["incident_id"] == value  # type: ignore[misc]
             elif match := re.fullmatch(r"(\w+)\[(gte|lte|date_range)\]", name):
-                if match[1] == "created_at" and stream.__dict__.get("split_by") and self._account.habits.refuses_span:
+                if (
+                    match[1] == "created_at"
+                    and stream.__dict__.get("partition_field")
+                    and self._account.habits.refuses_span
+                ):
                     raise ValueError(name)
                 yield self._time_condition(declaration, match[1], match[2], value)
             elif name == "entry_window_start":

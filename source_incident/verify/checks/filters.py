@@ -94,7 +94,7 @@ def _created_span(account: Account, name: str, *, is_open: bool) -> tuple[Answer
         The filtered page, the first page, and the start and the end of the span.
     """
     stream, first = _incremental(account, name)
-    times = _times(first, str(stream.split_by))
+    times = _times(first, str(stream.partition_field))
     start, end = (_milliseconds(times[len(times) * part // 4]) for part in (1, 3))
     if stream.filter_by_date:
         start, end = _day(start), _day(end) + DAY
@@ -107,7 +107,7 @@ def _created_span(account: Account, name: str, *, is_open: bool) -> tuple[Answer
 def _span_selects(stream: Any, start: datetime | None, end: datetime) -> Selects:
     by_date: bool = stream.filter_by_date
     east, west = (EAST, WEST) if by_date else (timedelta(0), timedelta(0))
-    return _between(str(stream.split_by), start and start - east, start and start + west, end - east, end + west)
+    return _between(str(stream.partition_field), start and start - east, start and start + west, end - east, end + west)
 
 
 def _between(
