@@ -11,6 +11,8 @@ from sandbox.ids import hash_text
 from sandbox.lists import Record
 from sandbox.times import DAY, format_moment, parse_moment
 
+# Endpoints whose answers are computed from the query, or are no JSON.
+COMPUTED = frozenset({"pay_report_lines", "status_page_component_availability"})
 _MAX_WINDOW = 366 * DAY
 
 

@@ -281,7 +281,7 @@ class IncidentStream(HttpStream, ABC):
                 if body.get(field) is None:
                     raise UnexpectedAnswerError(f"the answer has no {field!r}")
             # Every field of a record can be optional. An error that a proxy wraps in a 200 has none of them.
-            if body and body.keys().isdisjoint(self.get_json_schema()["properties"]):
+            if body and not self.required_fields and body.keys().isdisjoint(self.get_json_schema()["properties"]):
                 raise UnexpectedAnswerError(f"the answer has no field of {self.name}")
             return [dict(body)]
         if self.records_key not in body:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 from jsonschema import Draft7Validator, FormatChecker
 
 from sandbox import Sandbox
+from sandbox.computed import COMPUTED
 from sandbox.contract import Contract, Endpoint
 from sandbox.sample_requests import sample_parameters
 
 from .conftest import Client
 
 CONTRACT = Contract()
+JSON_ENDPOINTS = [endpoint for endpoint in CONTRACT.endpoints.values() if endpoint.name not in COMPUTED]
 TABLE = Path(__file__).parents[3] / "shared" / "reference" / "streams.tsv"
 
 _formats = FormatChecker(formats=())
@@ -41,7 +45,7 @@ def request_for(endpoint: Endpoint, parents: dict[str, str]) -> tuple[str, dict[
     return path, query
 
 
-@pytest.mark.parametrize("endpoint", CONTRACT.endpoints.values(), ids=lambda e: e.name)
+@pytest.mark.parametrize("endpoint", JSON_ENDPOINTS, ids=lambda e: e.name)
 def test_every_response_conforms_to_the_contract(sandbox: Sandbox, client: Client, endpoint: Endpoint) -> None:
     schema = CONTRACT.json_schema(endpoint.path)
     validator = Draft7Validator(schema, format_checker=_formats)
@@ -84,9 +88,30 @@ def test_pages_contain_every_record_once(sandbox: Sandbox, client: Client, endpo
         assert len(set(ids)) == len(ids)
 
 
+def test_the_availability_of_a_component_conforms_to_the_contract(sandbox: Sandbox, client: Client) -> None:
+    page = sandbox.records("status_pages")[0]["id"]
+    structure = client.get(f"/v2/status_page_structures/{page}").text
+    (component,) = re.findall(r'"component_id": *"(\w+)"', structure)[:1]
+    template = "/v2/status_pages/{status_page_id}/components/{component_id}/availability"
+    path = template.format(status_page_id=page, component_id=component)
+    body = client.ok(path, start_at="2026-01-01T00:00:00Z", end_at="2026-02-01T00:00:00Z")
+    errors = Draft7Validator(CONTRACT.json_schema(template), format_checker=_formats).iter_errors(body)
+    assert [error.message for error in errors] == []
+    assert body["availability"]["component_id"] == component
+
+
+def test_a_pay_report_is_a_csv_file_with_a_line_per_user(sandbox: Sandbox, client: Client) -> None:
+    report = sandbox.records("pay_reports")[0]["id"]
+    response = client.get(f"/v2/pay_reports/{report}/download")
+    assert response.headers["Content-Type"] == "text/csv"
+    rows = list(csv.DictReader(io.StringIO(response.text)))
+    assert len(rows) == 20
+    assert all(row["Email"] for row in rows)
+
+
 def test_four_lists_have_a_total_record_count(sandbox: Sandbox, client: Client) -> None:
     found = set()
-    for endpoint in CONTRACT.endpoints.values():
+    for endpoint in JSON_ENDPOINTS:
         path, query = request_for(endpoint, sample_parameters(sandbox, endpoint)[0])
         meta = client.ok(path, **query).get("pagination_meta") or {}
         if "total_record_count" in meta:
