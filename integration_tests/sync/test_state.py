@@ -221,7 +221,8 @@ def test_reads_default_modes_together_and_each_other_mode_separately(
     selected = catalog.of(protocol, ["actions", "follow_ups"])
     tap_of(sandbox, incident_modes=["standard", "retrospective", "test", "tutorial"]).read(selected).ok()
     for path in ("/v3/actions", "/v3/follow_ups"):
-        modes = sorted(str(query.get("incident_mode", [""])[0]) for query in queries(sandbox, path))
+        first_pages = [query for query in queries(sandbox, path) if "after" not in query]
+        modes = sorted(str(query.get("incident_mode", [""])[0]) for query in first_pages)
         assert modes == ["", "test", "tutorial"]
 
 
@@ -277,7 +278,8 @@ def test_an_edited_bookmark_is_used_for_every_mode(
         state[0]["stream"]["stream_state"]["updated_at"] = value
     sandbox.reset()
     run = tap.read(selected, state).ok()
-    filters = [moment(query["updated_at[gte]"][0]) for query in queries(sandbox, "/v3/actions")]
+    first_pages = [query for query in queries(sandbox, "/v3/actions") if "after" not in query]
+    filters = [moment(query["updated_at[gte]"][0]) for query in first_pages]
     assert len(filters) == 2
     assert set(filters) == {moment(value) - LOOKBACK}
     assert run.log_lines("edited bookmark")
