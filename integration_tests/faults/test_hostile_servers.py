@@ -29,7 +29,7 @@ SECONDS = 110
 # Ten lists, which the program reads at the same time.
 LISTS = (
     "alerts", "escalations", "custom_fields", "incident_statuses", "users", "severities", "incident_types",
-    "incident_roles", "workflows", "schedules",
+    "incident_roles", "incident_timestamps", "schedules",
 )  # fmt: skip
 HARMFUL = "\x1b]0;owned\x07\x1b[2J\u202e\r\nFATAL forged line\u2028\x9b31m"
 

@@ -38,6 +38,7 @@ class MemoryBudget:
         # Reentrant: the garbage collector can free a page inside the lock.
         self._changed = threading.Condition(threading.RLock())
         self._used = 0
+        self._held = 0
         self._freed_at = time.monotonic()
         # The pages that are being read, in the order in which they exceeded SMALL_PAGE.
         self._reading: dict[int, None] = {}
@@ -82,12 +83,21 @@ class MemoryBudget:
             self._reading.pop(id(page), None)
             self._changed.notify_all()
 
+    def hold(self, page: "PageMemory") -> None:
+        """Note that a page waits for others that are still to be read. It does not stop the first of these."""
+        with self._changed:
+            if not page.is_held:
+                page.is_held = True
+                self._held += page.size
+                self._changed.notify_all()
+
     def free(self, page: "PageMemory") -> None:
         """Return the memory of a page."""
         with self._changed:
             self._reading.pop(id(page), None)
             if page.size:
                 self._used -= page.size
+                self._held -= page.size if page.is_held else 0
                 page.size = 0
                 self._freed_at = time.monotonic()
                 self._changed.notify_all()
@@ -97,7 +107,7 @@ class MemoryBudget:
         if others + size <= BUDGET:
             return True
         # The first of the pages that are being read can always finish. Otherwise each could hold a part for ever.
-        if others <= BUDGET and next(iter(self._reading)) == id(page):
+        if others - self._held <= BUDGET and next(iter(self._reading)) == id(page):
             return True
         now = time.monotonic()
         if now - max(started_at, self._freed_at) < PATIENCE or others + size > LARGEST_BUDGET:
@@ -115,14 +125,21 @@ class PageMemory:
 
     Attributes:
         size: the reserved bytes; 0: the page is small.
+        is_held: the page waits for others.
     """
 
-    __slots__ = ("_budget", "size", "total")
+    __slots__ = ("_budget", "is_held", "size", "total")
 
     def __init__(self, budget: MemoryBudget | None = None, total: int = 0) -> None:
         self.size = 0
+        self.is_held = False
         self.total = total
         self._budget = budget
+
+    def hold(self) -> None:
+        """Keep the memory until other pages were read too."""
+        if self._budget:
+            self._budget.hold(self)
 
     def __del__(self) -> None:
         if self._budget and self.size:

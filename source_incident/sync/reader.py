@@ -156,6 +156,8 @@ class PageReader:
                 del page  # the next page may need its memory
 
         await with_restarts(stream.name, read)
+        for part in own:
+            part.hold()
         memory += own
         return records
 

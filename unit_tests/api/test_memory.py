@@ -38,6 +38,17 @@ def test_a_page_over_the_limit_is_rejected(budget: MemoryBudget) -> None:
         budget.reserve(PageMemory(budget), LARGEST_PAGE + 1)
 
 
+def test_a_page_that_waits_for_others_does_not_stop_them(budget: MemoryBudget) -> None:
+    held, other = PageMemory(budget), PageMemory(budget)
+    budget.reserve(held, LARGEST_PAGE)
+    budget.read(held)
+    held.hold()
+    assert budget.reserve(other, BUDGET) < 1
+    budget.read(other)
+    del held, other
+    assert budget.used == 0
+
+
 def test_a_page_that_waits_never_exceeds_the_largest_budget(
     budget: MemoryBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
