@@ -174,7 +174,10 @@ class Simulation:
             self._clock.advance(random.choice((60, 600, 0.2 * HOUR, 2 * HOUR, DAY, 3 * DAY)) * random.random())
             selected = [name for name in plan.selected if random.random() < 0.9] or plan.selected
             modes = tuple(mode for mode in plan.modes if random.random() < 0.85) or plan.modes
-            self._sync(selected, modes, self._draw_faults(), may_be_killed=random.random() < 0.6)
+            faults = self._draw_faults()
+            # What a failing parent leaves behind has to outlast a kill of the same sync.
+            may_be_killed = bool(faults.failing_parents) or random.random() < 0.6
+            self._sync(selected, modes, faults, may_be_killed)
         self._sync_until_quiet()
         self._compare(with_unnoticed=False, with_removed=False)
         if not plan.full_read_days:
@@ -224,7 +227,7 @@ class Simulation:
                 for row in self.account.rows[name].values()
             }
             if pairs and random.random() < chance:
-                parents.append(random.choice(list(pairs)))
+                parents += random.sample(list(pairs), min(len(pairs), random.randint(1, 2)))
         faults.key_is_refused, faults.is_down = random.random() < 0.03, random.random() < 0.03
         return faults
 
