@@ -21,6 +21,7 @@ ON_CALL = frozenset(
         "pay_config_one_off_rules",
         "pay_config_weekly_rules",
         "pay_configs",
+        "pay_report_lines",
         "pay_reports",
         "schedule_entries",
         "schedule_overrides",

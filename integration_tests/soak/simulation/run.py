@@ -218,7 +218,7 @@ class Simulation:
         faults.rate, faults.tries = plan.fault_rate, random.randint(1, 2 + plan.settings["max_retries"])
         if random.random() < 0.2:
             faults.refused.append(random.choice(self.account.names))
-        for chance, parents in ((0.3, faults.refused_parents), (0.5, faults.failing_parents)):
+        for chance, parents in ((0.3, faults.refused_parents), (0.7, faults.failing_parents)):
             # Of those that have children.
             pairs = {
                 (name, row.root.id): None
@@ -266,8 +266,8 @@ class Simulation:
         """Give the output to the destination, up to a kill."""
         random, destination = self._random, self._destination
         per_line, per_state = 0.0, 0.0
-        if may_be_killed and random.random() < 0.5:
-            per_state = 1 / random.uniform(1, 15)
+        if may_be_killed and random.random() < 0.7:
+            per_state = 1 / random.uniform(1, 8)
         elif may_be_killed:
             per_line = 1 / random.uniform(3, 80)
         states: list[Any] = [destination.kept_state()]
