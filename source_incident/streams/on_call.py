@@ -232,8 +232,8 @@ class PayReportLines(ChildStream):
     # Of the parsed CSV.
     records_key = "rows"
     csv_column = "values"
-    # Reports never change, so a line keeps its position. No column is known to identify a person (docs/api.md, pay
-    # reports).
+    # Reports never change, so a line keeps its position. No column is known to identify a person
+    # (docs/api.md, pay reports).
     position_field = "position"
     primary_key = ["pay_report_id", "position"]
     parent = PayReports
