@@ -42,7 +42,9 @@ def test_accepts_the_output_of_a_sync(
     run: Run = request.getfixturevalue(sync)
     report = check(run.stdout, tmp_path)
     assert "The output is valid." in report
-    assert f"It contained {len(run.messages)} messages for {len(catalog.keys)} streams." in report
+    # It does not know ACTIVATE_VERSION.
+    known = [message for message in run.messages if message["type"] != "ACTIVATE_VERSION"]
+    assert f"It contained {len(known)} messages for {len(catalog.keys)} streams." in report
 
 
 def test_records_match_the_discovered_schemas(first: Run, catalog: Catalog, tmp_path: Path) -> None:
