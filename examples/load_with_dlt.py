@@ -32,7 +32,7 @@ def incident_io(*arguments: str) -> Iterator[Any]:
                     yield dlt.mark.with_hints([], hints(message), create_table_variant=True)
                 elif message["type"] == "RECORD":
                     yield dlt.mark.with_table_name(message["record"], message["stream"])
-                else:
+                elif message["type"] == "STATE":
                     resource_state["state"] = message["value"]
     if tap.returncode:
         raise RuntimeError(f"tap-incident ended with exit code {tap.returncode}")

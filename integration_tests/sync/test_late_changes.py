@@ -16,6 +16,7 @@ from integration_tests.support.sandboxes import (
     timestamp,
 )
 from integration_tests.support.tap import SINGER, MakeTap
+from sandbox import Sandbox
 
 
 def test_reads_workloads_again_until_they_are_complete(
@@ -45,6 +46,11 @@ def test_reads_workloads_again_until_they_are_complete(
     assert not is_read()
 
 
+def first_page_queries(sandbox: Sandbox, path: str) -> list[dict[str, list[str]]]:
+    """The queries for the first page of each list. After the last page with rows there is an empty one."""
+    return [query for query in queries(sandbox, path) if "after" not in query]
+
+
 def test_reads_a_new_note_on_an_old_alert(
     new_sandbox: StartSandbox, tap_of: MakeTap, catalog: Catalog, protocol: str
 ) -> None:
@@ -62,7 +68,7 @@ def test_reads_a_new_note_on_an_old_alert(
     sandbox.reset()
     destination.load(tap.read(selected, first.state).ok())
     assert not list(differences(destination, Account(sandbox).of(["alert_notes"])))
-    requests = queries(sandbox, "/v1/alert_notes")
+    requests = first_page_queries(sandbox, "/v1/alert_notes")
     assert sum("alert_id" in query for query in requests) == len(with_notes) + 1
 
 
@@ -79,11 +85,11 @@ def test_reads_notes_on_alert_groups_once(
     assert not any(note.get("alert_id") for note in notes)
     alerts = sandbox.records("alerts")
     groups = [group for alert in alerts for group in alert.get("alert_group_ids", ())]
-    requests = queries(sandbox, "/v1/alert_notes")
+    requests = first_page_queries(sandbox, "/v1/alert_notes")
     requested = [query["alert_group_id"][0] for query in requests if "alert_group_id" in query]
     assert sorted(requested) == sorted(set(groups))
     assert len(groups) > len(requested)
-    assert len(queries(sandbox, "/v2/alerts")) == 4 + 1, "all alerts, and those with notes"
+    assert len(first_page_queries(sandbox, "/v2/alerts")) == 2, "all alerts, and those with notes"
 
     alert = next(alert for alert in alerts if notes[0]["alert_group_id"] in alert.get("alert_group_ids", ()))
     change(sandbox, "alerts", [alert])

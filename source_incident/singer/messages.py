@@ -34,6 +34,7 @@ class SingerMessages:
         state: the state that the run started from. Bookmarks of streams that this run does not read stay in it.
         replication_keys: by stream, the name of the cursor in its state.
         activate_versions: send the version with each record, and ACTIVATE_VERSION after a full read without a gap.
+            Streams with a column of that name never get them: target-postgres fails on ACTIVATE_VERSION for them.
     """
 
     def __init__(
@@ -45,7 +46,11 @@ class SingerMessages:
     ) -> None:
         self._streams = {configured.stream.name: configured for configured in catalog.streams}
         self._replication_keys = replication_keys
-        self._activate_versions = activate_versions
+        self._versioned = {
+            name
+            for name, configured in self._streams.items()
+            if activate_versions and "version" not in configured.stream.json_schema.get("properties", {})
+        }
         self._stream_states = dict(state.streams)
         self._started_at: dict[str, float] = {}  # of the streams that are being read
         self._with_schema: set[str] = set()
@@ -61,7 +66,7 @@ class SingerMessages:
             if isinstance(message, RecordBatch):
                 yield from self._records(message)
             elif isinstance(message, CompleteVersion):
-                if self._activate_versions:
+                if message.stream in self._versioned:
                     yield from self._schema(message.stream)
                     yield _line({"type": "ACTIVATE_VERSION", "stream": message.stream, "version": message.version})
             elif message.type == Type.RECORD and (record := message.record):
@@ -83,7 +88,7 @@ class SingerMessages:
             "stream": name,
             "record": RECORD_PLACEHOLDER,
             "time_extracted": format_timestamp(emitted_at),
-            **({"version": batch.version} if self._activate_versions and batch.version is not None else {}),
+            **({"version": batch.version} if name in self._versioned and batch.version is not None else {}),
         }
         yield json_lines(envelope, batch.records)
 

@@ -173,7 +173,8 @@ def _load(program: str, messages: bytes, config: str, environment: Mapping[str, 
         timeout=SECONDS,
     )
     assert process.returncode == 0, process.stderr.decode()[-3000:]
-    return json.loads(process.stdout.splitlines()[-1])
+    states = process.stdout.splitlines()
+    return json.loads(states[-1]) if states else None
 
 
 def _file(path: Path, document: Any) -> str:
