@@ -1,6 +1,8 @@
 """The table of docs/reliability.md that says how late a change or a delete arrives, from the declarations."""
 
+import json
 from collections import defaultdict
+from importlib.resources import files
 
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
@@ -51,7 +53,13 @@ def row(stream: type[IncidentStream]) -> Row:
         return (f"by `{stream.cursor_field}`, filtered by the connector", NEXT, FULL_READ, FULL_READ, NEVER)
     if issubclass(stream, ChildStream):
         return ("in full, by parent, at every sync", NEXT, NEXT, NEXT, _overwrite())
-    return ("in full at every sync", NEXT, NEXT, NEXT, _overwrite())
+    # A table with a column named `version` can't take ACTIVATE_VERSION (deploying.md).
+    return ("in full at every sync", NEXT, NEXT, NEVER if _has_version(stream) else NEXT, _overwrite())
+
+
+def _has_version(stream: type[IncidentStream]) -> bool:
+    schema = json.loads(files("source_incident.schemas").joinpath(f"{stream_name(stream)}.json").read_bytes())
+    return "version" in schema["properties"]
 
 
 def _by_parent(stream: type[ChildStream]) -> str:

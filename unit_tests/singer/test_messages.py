@@ -13,17 +13,22 @@ from airbyte_cdk.models import (
     AirbyteStateBlob,
     AirbyteStateMessage,
     AirbyteStateType,
+    AirbyteStream,
     AirbyteStreamState,
     AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+    DestinationSyncMode,
     Level,
     StreamDescriptor,
+    SyncMode,
     Type,
 )
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.batches import RecordBatch
+from source_incident.batches import CompleteVersion, RecordBatch
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
 from source_incident.singer.state import SavedState
@@ -224,3 +229,21 @@ def test_metrics_are_logged(caplog: pytest.LogCaptureFixture) -> None:
         ("timer", "severities", "succeeded"),
         ("timer", "incidents", "failed"),
     ]
+
+
+@pytest.mark.parametrize(("column", "is_versioned"), [("title", True), ("version", False)])
+def test_a_stream_with_a_column_named_version_gets_no_versions(column: str, is_versioned: bool) -> None:
+    """target-postgres fails on ACTIVATE_VERSION for such a table."""
+    stream = AirbyteStream(
+        name="things",
+        json_schema={"properties": {"id": {"type": "string"}, column: {"type": ["null", "string"]}}},
+        supported_sync_modes=[SyncMode.full_refresh],
+    )
+    configured = ConfiguredAirbyteStream(
+        stream=stream, sync_mode=SyncMode.full_refresh, destination_sync_mode=DestinationSyncMode.overwrite
+    )
+    messages = [RecordBatch("things", [{"id": "1"}], EMITTED_AT, version=7), CompleteVersion("things", 7)]
+    adapter = SingerMessages(ConfiguredAirbyteCatalog(streams=[configured]), SavedState({}), {})
+    found = [json.loads(line) for chunk in adapter.lines(messages) for line in chunk.splitlines()]
+    assert [message["type"] for message in found][-1] == ("ACTIVATE_VERSION" if is_versioned else "RECORD")
+    assert ["version" in message for message in found if message["type"] == "RECORD"] == [is_versioned]

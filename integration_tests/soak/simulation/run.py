@@ -422,6 +422,7 @@ class Simulation:
             (is_full or with_removed)
             and plan.settings["activate_versions"]
             and not declaration.stream.window_parameters
+            and "version" not in declaration.schema["properties"]
             and (plan.start_date is None or with_removed)
         )
 
