@@ -21,7 +21,12 @@ CHILD = "incident_attachments"
 
 
 def test_a_full_read_ends_with_its_version(shared_sandbox: Sandbox, tap_of: MakeTap, catalog: Catalog) -> None:
-    names = [name for name in catalog.by_default if name != WINDOW_STREAM]
+    # A table with a column named `version` can't take the message (deploying.md).
+    names = [
+        name
+        for name in catalog.by_default
+        if name != WINDOW_STREAM and "version" not in catalog.singer[name]["schema"]["properties"]
+    ]
     run = tap_of(shared_sandbox).read(catalog.of(SINGER, names)).ok()
     assert activations(run).keys() == set(names)
     for name in names:
