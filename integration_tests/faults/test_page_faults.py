@@ -92,8 +92,8 @@ def test_ends_only_the_stream_with_a_persistent_fault(
 
 @pytest.mark.parametrize(("persistent", "pages"), [(PERMANENT[0], 3), (PERMANENT[1], 1)], ids=["cycle", "repeat"])
 def test_detects_repeated_pages(runs: Runs, persistent: Case, pages: int, reliability: Report) -> None:
-    """The list repeats its pages and has no end. The connector stops as soon as a page repeats. The result is the
-    number of requests."""
+    """The list repeats its pages and has no end. The connector stops as soon as a page repeats. Pages are requested
+    ahead, so the number of requests varies by one."""
     result = runs.persistent(persistent)
     assert result.requests <= 1 + pages + 1
-    reliability(persistent.name, f"{result.requests} requests; the cycle has {pages}")
+    reliability(persistent.name, f"at most {2 + pages} requests; the cycle has {pages}")
