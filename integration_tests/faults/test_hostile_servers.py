@@ -128,17 +128,17 @@ def test_missing_certificates_are_named(protocol: str, tmp_path: Path) -> None:
 @cache
 def bomb(shape: str, key: str) -> bytes:
     """A page whose records take much memory, compressed."""
-    start = b'{"' + key.encode() + b'":['
+    start, end = b'{"' + key.encode() + b'":[', b'],"pagination_meta":{}}'
     if shape == "empty objects":
-        content = start + b"{}," * (42 * MB) + b"{}]}"
+        content = start + b"{}," * (42 * MB) + b"{}" + end
     elif shape == "small records":
-        content = start + b'{"id":"1"},' * (3 * MB // 11) + b'{"id":"1"}]}'
+        content = start + b'{"id":"1"},' * (3 * MB // 11) + b'{"id":"1"}' + end
     elif shape == "lists in a record":
-        content = start + b'{"id":"1","x":[' + b"[]," * (MB // 2) + b"[]]}]}"
+        content = start + b'{"id":"1","x":[' + b"[]," * (MB // 2) + b"[]]}" + end
     elif shape == "a long text":
-        content = start + b'{"id":"1","x":"' + "\U0001f600".encode() * (5 * MB) + b'"}]}'
+        content = start + b'{"id":"1","x":"' + "\U0001f600".encode() * (5 * MB) + b'"}' + end
     else:
-        content = start + b'{"id":"1",' + b",".join(b'"k%d":1' % number for number in range(400_000)) + b"}]}"
+        content = start + b'{"id":"1",' + b",".join(b'"k%d":1' % number for number in range(400_000)) + b"}" + end
     return answer(content=gzip.compress(content, 1), headers={"Content-Encoding": "gzip"})
 
 
