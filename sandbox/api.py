@@ -193,7 +193,8 @@ class Api:
                 body = availability(parent_ids, query)
             if endpoint.name == "pay_report_lines":
                 users = record_list(self.account, "users")
-                return pay_report([users.record(handle) for handle in itertools.islice(users.handles(), 20)])
+                handles = () if is_empty else itertools.islice(users.handles(), 20)
+                return pay_report([users.record(handle) for handle in handles])
             return orjson.dumps(body)
         found = self.account.lists[endpoint.name]
         records = found.children_of(parent_ids) if isinstance(found, ChildList) else found

@@ -8,6 +8,7 @@ import requests
 import urllib3
 
 from source_incident.api import Client
+from source_incident.api.memory import return_freed_memory
 from source_incident.cancellation import CancellationToken
 from source_incident.config import Config
 from source_incident.errors import InputError
@@ -47,6 +48,7 @@ def make_client(
         cancellation: ends the client's requests.
         kind: the client's class.
     """
+    return_freed_memory()
     return kind(
         endpoint=config.endpoint,
         api_key=config.api_key,

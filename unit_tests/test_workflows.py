@@ -253,7 +253,7 @@ def test_release_signs_provenance_and_the_sbom_of_each_architecture() -> None:
 
 def test_release_verifies_the_image_with_the_documented_commands() -> None:
     """Only the tag and the names of variables differ."""
-    document = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    document = (ROOT / "README.md").read_text(encoding="utf-8")
     documented = re.findall(r"^gh attestation verify (?:.*\\\n)*.*", document, re.MULTILINE)
     steps = load(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["image"]["steps"]
     [run] = [step["run"] for step in steps if "gh attestation" in step.get("run", "")]

@@ -331,6 +331,27 @@ def test_a_state_with_a_huge_key_ends_soon(catalog: Catalog, protocol: str, tmp_
     assert_safe(run)
 
 
+@pytest.mark.parametrize("seconds", [0.2, 1, 2, 3])
+def test_sigterm_ends_a_sync_with_a_huge_state(
+    catalog: Catalog, protocol: str, tmp_path: Path, seconds: float
+) -> None:
+    """At whatever point of its start the signal arrives."""
+    position = {"updated_at": "2026-01-01T00:00:00Z"}
+    stream_state = {"modes": {f"m{number}": position for number in range(40_000)}}
+    state: Any = {"bookmarks": {"incidents": stream_state}}
+    if protocol == AIRBYTE:
+        stream = {"stream_descriptor": {"name": "incidents"}, "stream_state": stream_state}
+        state = [{"type": "STREAM", "stream": stream}]
+    tap = Tap(protocol, {"api_key": KEY, "endpoint": "http://127.0.0.1:9"}, tmp_path)
+    process = tap.start(*tap.read_arguments(catalog.of(protocol, ["incidents"]), state))
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    sent_at = time.monotonic()
+    process.wait(SECONDS)
+    assert time.monotonic() - sent_at < 10
+    assert process.returncode != 0
+
+
 @pytest.mark.parametrize("id_", [".", ".."])
 def test_an_id_that_would_leave_its_path_is_not_requested(
     tap: MakeTap, catalog: Catalog, protocol: str, id_: str

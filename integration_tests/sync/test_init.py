@@ -48,6 +48,8 @@ def test_asks_for_a_key_until_it_is_valid_and_writes_a_config_that_works(
     assert KEY not in terminal.shown
     assert "not-the-key" not in terminal.shown
     assert "workflows.view" in terminal.shown
+    host = sandbox.url.removeprefix("http://")
+    assert f"The API key is sent to {host} (the setting endpoint)" in " ".join(terminal.shown.split())
     assert f"severities {sandbox.snapshot('severities')['count']}" in " ".join(terminal.shown.split())
     config = tmp_path / "config.json"
     assert json.loads(config.read_text()) == {"endpoint": sandbox.url, "api_key": KEY}

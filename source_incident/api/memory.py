@@ -4,6 +4,7 @@ A page is counted from the first byte that is read until it is emitted and freed
 waits until there is room in the budget. One page may exceed it, so that the largest page that is accepted can be read.
 """
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,22 @@ LARGEST_BUDGET = BUDGET + LARGEST_PAGE
 # A page that has waited so long, in seconds, is not read.
 LONGEST_WAIT = 1800.0
 POLL = 0.1
+# Parameters of mallopt in <malloc.h> of glibc.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+
+
+def return_freed_memory() -> None:
+    """Have the C library return freed memory to the system.
+
+    By default glibc keeps up to 64 MB of it for each thread, once large blocks were freed. Other C libraries are not
+    changed.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(M_MMAP_THRESHOLD, MB)
+    mallopt(M_TRIM_THRESHOLD, STEP)
 
 
 class MemoryBudget:

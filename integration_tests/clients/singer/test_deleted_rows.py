@@ -123,6 +123,23 @@ def test_a_table_of_the_go_tap_is_taken_over(
         assert sum(1 for row in rows[name] if row.get(MARK)) == (0 if hard else len(records))
 
 
+def test_rows_of_a_stream_with_a_column_named_version_leave_with_the_documented_query(
+    sandbox: Sandbox, tap: Tap, catalog: Catalog, postgres: Cluster
+) -> None:
+    target = Postgres(postgres, "column_version")
+    names = ["workflows"]
+    state = target.load(tap.read(catalog.of(SINGER, names)).ok().stdout)
+    assert delete_some(sandbox, names)
+    before = living(target, catalog, names)
+    run = tap.read(catalog.of(SINGER, names), state).ok()
+    assert not activations(run)
+    target.load(run.stdout)
+    assert living(target, catalog, names) == before
+    (query,) = re.findall(r"DELETE FROM incident\.workflows\n.*;", (ROOT / "deploying.md").read_text())
+    postgres.lines(query.replace("incident.", "column_version."))
+    assert living(target, catalog, names) == keys_of(sandbox, catalog, names)
+
+
 def test_target_duckdb_keeps_them_until_the_documented_query(
     sandbox: Sandbox, tap: Tap, selected: Any, catalog: Catalog, tmp_path: Path
 ) -> None:
