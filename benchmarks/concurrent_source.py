@@ -24,6 +24,7 @@ from airbyte_cdk.sources.streams.concurrent.cursor import FinalStateCursor
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 
 from source_incident import config
+from source_incident.connector import Connector
 from source_incident.source import SourceIncident
 
 logger = logging.getLogger("airbyte")
@@ -58,7 +59,7 @@ class ConcurrentSourceIncident(ConcurrentSourceAdapter):
 
 def main(workers: int, names: list[str]) -> None:
     settings = config.load("ENV")
-    names = names or [item.stream.name for item in SourceIncident().default_catalog(settings).streams]
+    names = names or [item.stream.name for item in Connector().default_catalog(settings).streams]
     source = ConcurrentSourceIncident(workers, names)
     catalog = ConfiguredAirbyteCatalog(
         streams=[

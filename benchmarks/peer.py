@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.common import ACCOUNT, RUNS, Process, Result, command_to_read, main, run
 from sandbox import Sandbox
-from source_incident.source import SourceIncident
+from source_incident.connector import Connector
 
 COMPARED = "compared with the CDK's concurrent source:"
 LATENCY = 0.150
@@ -23,7 +23,7 @@ SMALL: dict[str, Any] = {"incidents": 1000, "updates": 100_000, "plain": True, "
 
 def measure() -> Iterator[Result]:
     config = {"api_key": "names-only"}
-    names = [item.stream.name for item in SourceIncident().default_catalog(config).streams]
+    names = [item.stream.name for item in Connector().default_catalog(config).streams]
     streams = {name: NESTED if name == "incidents" else [] for name in names}
     with Sandbox(process=True, preload=True, **ACCOUNT) as sandbox:
         _read_with_engine(sandbox, streams)

@@ -10,21 +10,21 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import orjson
-from airbyte_cdk.models import AirbyteMessage, FailureType, Status, TraceType, Type
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_protocol_dataclasses.models import AirbyteTraceMessage, FailureType, Status
 
 from source_incident import config, display, init, stderr
 from source_incident.api import ApiError
 from source_incident.batches import Message
 from source_incident.cancellation import CancellationToken
+from source_incident.connector import Connector
 from source_incident.errors import INPUT_ERROR, RUN_FAILED, InputError
 from source_incident.files import read_json
+from source_incident.messages import ReadFailed
 from source_incident.output import Output
 from source_incident.singer.catalog import singer_catalog
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
 from source_incident.singer.state import SavedState, read_state
-from source_incident.source import SourceIncident
 from source_incident.survey import check_key
 from source_incident.sync import Interrupted
 
@@ -103,8 +103,8 @@ class _App:
                 return INPUT_ERROR
             case Interrupted():
                 return 128 + (self._signal or signal.SIGTERM)
-            case AirbyteTracedException():
-                self._output.report_failure(str(error.message), error.failure_type)
+            case ReadFailed():
+                self._output.report_failure(error.message, error.failure_type)
             case ApiError():
                 self._output.report_failure(str(error))
             case _:
@@ -121,7 +121,7 @@ class _App:
     def _check(self, settings: Mapping[str, Any]) -> int:
         status = check_key(self._logger, settings)
         if not self._args.singer:
-            self._output.write_message(AirbyteMessage(type=Type.CONNECTION_STATUS, connectionStatus=status))
+            self._output.write_message(status)
             return 0
         if status.status == Status.FAILED:
             self._output.report_failure(str(status.message))
@@ -130,13 +130,13 @@ class _App:
         return 0
 
     def _discover(self, settings: Mapping[str, Any]) -> None:
-        source = SourceIncident()
-        catalog = source.discover(self._logger, settings)
+        connector = Connector()
+        catalog = connector.discover(settings)
         if self._args.singer:
-            document = singer_catalog(catalog, source.deselected_by_default())
+            document = singer_catalog(catalog, connector.deselected_by_default())
             self._output.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         else:
-            self._output.write_message(AirbyteMessage(type=Type.CATALOG, catalog=catalog))
+            self._output.write_message(catalog)
 
     def _verify(self, settings: Mapping[str, Any]) -> int:
         """Check the assumptions about the API: of the streams that the catalog selects, or of all streams."""
@@ -145,7 +145,7 @@ class _App:
 
         selected = None
         if self._args.catalog:
-            selected = {item.stream.name for item in self._select(SourceIncident(), settings).catalog.streams}
+            selected = {item.stream.name for item in self._select(Connector(), settings).catalog.streams}
         with display.request_count("Verifying", MAX_REQUESTS, shown=not self._args.no_progress) as count:
             report = verify(settings, selected, count)
         if self._args.format == "json":
@@ -158,21 +158,21 @@ class _App:
         return 0 if report.holds else RUN_FAILED
 
     def _read(self, settings: Mapping[str, Any]) -> None:
-        source = SourceIncident()
-        selection = self._select(source, settings)
+        connector = Connector()
+        selection = self._select(connector, settings)
         for warning in selection.warnings:
             self._logger.warning(warning)
-        cursors = source.bookmark_keys(settings)
+        cursors = connector.bookmark_keys(settings)
         state = read_state(read_json(self._args.state, "state") if self._args.state else None, cursors)
-        self._warn_of_unused_state(state, source.stream_names())
+        self._warn_of_unused_state(state, connector.stream_names())
         catalog = selection.catalog
         # An interrupted run continues with the stream that it was reading.
         catalog.streams.sort(key=lambda item: item.stream.name != state.currently_syncing)
 
         optional = {item.stream.name for item in catalog.streams} - selection.chosen
-        source = SourceIncident(optional, self._show(), self._cancellation)
+        connector = Connector(optional, self._show(), self._cancellation)
         self._cancel_on_signals()
-        messages = source.read_in_batches(self._logger, settings, catalog, state.messages())
+        messages = connector.read(self._logger, settings, catalog, state.streams)
         if self._args.singer:
             activate_versions = config.Config.parse(settings).activate_versions
             adapter = SingerMessages(catalog, state, cursors, activate_versions)
@@ -184,12 +184,12 @@ class _App:
             for message in messages:
                 self._output.write_message(message)
 
-    def _select(self, source: SourceIncident, settings: Mapping[str, Any]) -> Selection:
+    def _select(self, connector: Connector, settings: Mapping[str, Any]) -> Selection:
         """Read the catalog file; without one, select all default streams."""
         if self._args.catalog:
             document = read_json(self._args.catalog, "catalog")
-            return read_catalog(document, source.discover(self._logger, settings))
-        return Selection(source.default_catalog(settings), frozenset())
+            return read_catalog(document, connector.discover(settings))
+        return Selection(connector.default_catalog(settings), frozenset())
 
     def _warn_of_unused_state(self, state: SavedState, names: Collection[str]) -> None:
         for name in state.streams.keys() - names:
@@ -198,9 +198,8 @@ class _App:
     def _log_errors(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Log the errors among the messages, because Singer has no message for them, and pass the others on."""
         for message in messages:
-            trace = message.trace if isinstance(message, AirbyteMessage) else None
-            if trace and trace.type == TraceType.ERROR and trace.error:
-                self._logger.error(trace.error.message)
+            if isinstance(message, AirbyteTraceMessage) and message.error:
+                self._logger.error(message.error.message)
             else:
                 yield message
 

@@ -1,11 +1,11 @@
-"""Pages of records as RECORD lines. What is the same for all records of a page is done once per page."""
+"""What a read yields, as lines of the Airbyte protocol. What all records of a page share is done once per page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
+from airbyte_protocol_dataclasses.models import AirbyteRecordMessage, AirbyteTraceMessage
 
 # Marks where the record goes in an envelope.
 RECORD_PLACEHOLDER = "\0record\0"
@@ -27,16 +27,13 @@ class RecordBatch:
     emitted_at: int
     version: int | None = None
 
-    def messages(self) -> Iterator[AirbyteMessage]:
+    def messages(self) -> Iterator[AirbyteRecordMessage]:
         """Yield an Airbyte message per record."""
         for record in self.records:
-            yield AirbyteMessage(
-                type=Type.RECORD,
-                record=AirbyteRecordMessage(stream=self.stream, data=record, emitted_at=self.emitted_at),
-            )
+            yield AirbyteRecordMessage(stream=self.stream, data=record, emitted_at=self.emitted_at)
 
     def lines(self) -> bytes:
-        """Return an Airbyte RECORD line per record. Null fields are kept; the CDK's serializer would drop them."""
+        """Return an Airbyte RECORD line per record. Null fields are kept."""
         return json_lines(
             {
                 "type": "RECORD",
@@ -44,6 +41,25 @@ class RecordBatch:
             },
             self.records,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StateUpdate:
+    """The state of a stream, which covers the records before it.
+
+    Attributes:
+        records: how many records of the stream came since its last state.
+    """
+
+    stream: str
+    state: Mapping[str, Any]
+    records: int
+
+    def line(self) -> bytes:
+        """Return an Airbyte STATE line."""
+        stream = {"stream_descriptor": {"name": self.stream}, "stream_state": self.state}
+        state = {"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": float(self.records)}}
+        return orjson.dumps({"type": "STATE", "state": state}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class CompleteVersion:
     version: int
 
 
-Message = AirbyteMessage | RecordBatch | CompleteVersion
+Message = AirbyteTraceMessage | RecordBatch | StateUpdate | CompleteVersion
 
 
 def json_lines(envelope: dict[str, Any], records: list[dict[str, Any]]) -> bytes:

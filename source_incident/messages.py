@@ -1,4 +1,4 @@
-"""Converts what a sync emits to messages of the Airbyte protocol."""
+"""Converts what a sync emits to messages."""
 
 import logging
 from collections import Counter
@@ -6,25 +6,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from airbyte_cdk.models import (
+from airbyte_protocol_dataclasses.models import (
+    AirbyteErrorTraceMessage,
     AirbyteEstimateTraceMessage,
-    AirbyteMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateStats,
-    AirbyteStateType,
-    AirbyteStreamState,
     AirbyteStreamStatus,
+    AirbyteStreamStatusTraceMessage,
     AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
     EstimateType,
     FailureType,
     StreamDescriptor,
     TraceType,
-    Type,
 )
-from airbyte_cdk.utils.stream_status_utils import as_airbyte_message as status_message
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident import clock
 from source_incident.api import (
@@ -36,12 +29,26 @@ from source_incident.api import (
     TransientError,
     UnreachableError,
 )
-from source_incident.batches import CompleteVersion, Message, RecordBatch
+from source_incident.batches import CompleteVersion, Message, RecordBatch, StateUpdate
 from source_incident.sync import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
 from source_incident.sync.stats import StreamStats
 
 # The failure type of a run whose streams failed for several reasons: the first of these that occurred.
 FAILURE_TYPES = (FailureType.system_error, FailureType.config_error, FailureType.transient_error)
+
+
+class ReadFailed(Exception):
+    """A read failed. Everything that it yielded is valid.
+
+    Args:
+        message: the reason, in one line.
+        failure_type: what the Airbyte platform does about it.
+    """
+
+    def __init__(self, message: str, failure_type: FailureType) -> None:
+        super().__init__(message)
+        self.message = message
+        self.failure_type = failure_type
 
 
 class MessageConverter:
@@ -72,10 +79,10 @@ class MessageConverter:
         name = event.stream
         match event:
             case Started():
-                yield self._status(name, AirbyteStreamStatus.STARTED)
+                yield _status(name, AirbyteStreamStatus.STARTED)
             case Records():
                 if stats.records == len(event.records):
-                    yield self._status(name, AirbyteStreamStatus.RUNNING)
+                    yield _status(name, AirbyteStreamStatus.RUNNING)
                 self._counts[name] += len(event.records)
                 yield RecordBatch(name, event.records, _milliseconds(clock.now()), event.version)
             case Checkpoint():
@@ -93,7 +100,7 @@ class MessageConverter:
                 if event.state is not None or self._counts[name]:
                     yield self._state(name)
                 self._logger.info("%s: %d records", name, stats.records)
-                yield self._status(name, AirbyteStreamStatus.COMPLETE)
+                yield _status(name, AirbyteStreamStatus.COMPLETE)
             case LeftOut():
                 self._left_out[name] = event.reason
                 self._logger.warning("%s is left out: %s", name, event.reason)
@@ -104,53 +111,34 @@ class MessageConverter:
         """Raise if the sync as a whole failed.
 
         Raises:
-            AirbyteTracedException: a stream failed, or none could be read.
+            ReadFailed: a stream failed, or none could be read.
         """
         if self._common_error:
-            raise AirbyteTracedException(
-                message=self._common_error.message,
-                internal_message=self._common_error.message,
-                failure_type=failure_type(self._common_error),
-            )
+            raise ReadFailed(self._common_error.message, failure_type(self._common_error))
         if self._left_out and len(self._left_out) == len(self._streams):
             message = (
                 "no stream could be read. Check the setting endpoint and the scopes of the key. The first reason: "
                 f"{next(iter(self._left_out.values()))}"
             )
-            raise AirbyteTracedException(
-                message=message, internal_message=message, failure_type=FailureType.config_error
-            )
+            raise ReadFailed(message, FailureType.config_error)
         if self._failures:
-            raise AirbyteTracedException(
-                message=f"These streams failed: {', '.join(self._failures)}. The reason of each is in the log above",
-                failure_type=next(kind for kind in FAILURE_TYPES if kind in self._failures.values()),
+            raise ReadFailed(
+                f"These streams failed: {', '.join(self._failures)}. The reason of each is in the log above",
+                next(kind for kind in FAILURE_TYPES if kind in self._failures.values()),
             )
 
-    def _failed(self, name: str, error: Exception) -> Iterator[AirbyteMessage]:
+    def _failed(self, name: str, error: Exception) -> Iterator[AirbyteTraceMessage]:
         self._failures[name] = failure_type(error)
         self._logger.debug("%s failed", name, exc_info=error)
-        yield self._status(name, AirbyteStreamStatus.INCOMPLETE)
+        yield _status(name, AirbyteStreamStatus.INCOMPLETE)
         if isinstance(error, AuthenticationError | UnreachableError):
             # The same for every stream, so it is reported once, at the end.
             self._common_error = error
         else:
-            yield _trace(name, error).as_airbyte_message()
+            yield _error(name, error)
 
-    def _status(self, name: str, status: AirbyteStreamStatus) -> AirbyteMessage:
-        return status_message(self._streams[name], status)
-
-    def _state(self, name: str) -> AirbyteMessage:
-        return AirbyteMessage(
-            type=Type.STATE,
-            state=AirbyteStateMessage(
-                type=AirbyteStateType.STREAM,
-                stream=AirbyteStreamState(
-                    stream_descriptor=StreamDescriptor(name=name),
-                    stream_state=AirbyteStateBlob(dict(self._states.get(name, {}))),
-                ),
-                sourceStats=AirbyteStateStats(recordCount=float(self._counts.pop(name, 0))),
-            ),
-        )
+    def _state(self, name: str) -> StateUpdate:
+        return StateUpdate(name, dict(self._states.get(name, {})), self._counts.pop(name, 0))
 
 
 def failure_type(error: Exception) -> FailureType:
@@ -160,28 +148,45 @@ def failure_type(error: Exception) -> FailureType:
     return FailureType.transient_error if isinstance(error, TransientError) else FailureType.system_error
 
 
+def error_trace(
+    message: str, failure_type: FailureType, stream: str | None = None, cause: str = ""
+) -> AirbyteTraceMessage:
+    """A trace that reports an error.
+
+    Args:
+        message: the error, for people.
+        failure_type: the kind of failure.
+        stream: the stream that failed; None: the run.
+        cause: the error, for developers; empty: the message says it.
+    """
+    descriptor = StreamDescriptor(name=stream) if stream else None
+    error = AirbyteErrorTraceMessage(message, cause or message, None, failure_type, descriptor)
+    return AirbyteTraceMessage(TraceType.ERROR, _now(), error=error)
+
+
+def _now() -> float:
+    return float(_milliseconds(clock.now()))
+
+
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _estimate(stream: str, records: int | None) -> AirbyteMessage:
-    return AirbyteMessage(
-        type=Type.TRACE,
-        trace=AirbyteTraceMessage(
-            type=TraceType.ESTIMATE,
-            emitted_at=float(_milliseconds(clock.now())),
-            estimate=AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=records),
-        ),
-    )
+def _status(stream: str, status: AirbyteStreamStatus) -> AirbyteTraceMessage:
+    message = AirbyteStreamStatusTraceMessage(StreamDescriptor(name=stream), status)
+    return AirbyteTraceMessage(TraceType.STREAM_STATUS, _now(), stream_status=message)
 
 
-def _trace(stream: str, error: Exception) -> AirbyteTracedException:
+def _estimate(stream: str, records: int | None) -> AirbyteTraceMessage:
+    message = AirbyteEstimateTraceMessage(name=stream, type=EstimateType.STREAM, row_estimate=records)
+    return AirbyteTraceMessage(TraceType.ESTIMATE, _now(), estimate=message)
+
+
+def _error(stream: str, error: Exception) -> AirbyteTraceMessage:
     advice = ". The account may lack this feature: deselect the stream" if isinstance(error, NotFoundError) else ""
-    return AirbyteTracedException(
-        message=f"{stream}: {error}{advice}"
+    message = (
+        f"{stream}: {error}{advice}"
         if isinstance(error, ApiError)
-        else f"{stream}: the connector failed, please report it ({error!r})",
-        internal_message=f"{type(error).__name__}: {error}",
-        failure_type=failure_type(error),
-        stream_descriptor=StreamDescriptor(name=stream),
+        else f"{stream}: the connector failed, please report it ({error!r})"
     )
+    return error_trace(message, failure_type(error), stream, f"{type(error).__name__}: {error}")

@@ -11,11 +11,18 @@ import threading
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, FailureType, Type
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from airbyte_protocol_dataclasses.models import (
+    AirbyteCatalog,
+    AirbyteConnectionStatus,
+    AirbyteTraceMessage,
+    FailureType,
+    Type,
+)
 
 from source_incident import stderr
-from source_incident.batches import CompleteVersion, Message, RecordBatch
+from source_incident.batches import CompleteVersion, Message, RecordBatch, StateUpdate
+from source_incident.messages import error_trace
+from source_incident.protocol import to_json
 from source_incident.text import escape, shorten
 
 # Airbyte's log levels by Python's.
@@ -93,17 +100,29 @@ class Output:
         with self._lock:
             self._stream.write(lines)
 
-    def write_message(self, message: Message) -> None:
+    def write_message(self, message: Message | AirbyteCatalog | AirbyteConnectionStatus) -> None:
         """Write a message, or a batch of records, of the Airbyte protocol."""
-        if isinstance(message, CompleteVersion):
-            return  # The Airbyte protocol has no message for it.
-        if isinstance(message, RecordBatch):
-            self.write(message.lines())
-            return
-        self._make_safe(message)
-        self.write(orjson.dumps(AirbyteMessageSerializer.dump(message), option=orjson.OPT_APPEND_NEWLINE))
-        if message.type != Type.LOG:
-            self.flush()
+        match message:
+            case CompleteVersion():
+                return  # The Airbyte protocol has no message for it.
+            case RecordBatch():
+                self.write(message.lines())
+                return
+            case StateUpdate():
+                self.write(message.line())
+            case AirbyteTraceMessage():
+                self._make_safe(message)
+                self._write_object(Type.TRACE, "trace", message)
+            case AirbyteCatalog():
+                self._write_object(Type.CATALOG, "catalog", message)
+            case AirbyteConnectionStatus():
+                message.message = message.message and self.safe(message.message)
+                self._write_object(Type.CONNECTION_STATUS, "connectionStatus", message)
+        self.flush()
+
+    def _write_object(self, type_: Type, field: str, value: Any) -> None:
+        line = {"type": type_.value, field: to_json(value)}
+        self.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def flush(self) -> None:
         with self._lock:
@@ -118,18 +137,14 @@ class Output:
         """
         text = self.safe(" ".join(text.split()))
         if not self._singer:
-            error = AirbyteTracedException(message=text, internal_message=text, failure_type=failure_type)
-            self.write_message(error.as_airbyte_message())
+            self.write_message(error_trace(text, failure_type))
         stderr.write_line(f"tap-incident: {text}")
 
-    def _make_safe(self, message: AirbyteMessage) -> None:
-        """Make the texts of a message safe that a platform shows to people."""
-        if message.trace and (error := message.trace.error):
+    def _make_safe(self, trace: AirbyteTraceMessage) -> None:
+        """Make the texts of an error safe that a platform shows to people."""
+        if error := trace.error:
             error.message = self.safe(error.message)
             error.internal_message = error.internal_message and self.safe(error.internal_message)
-            error.stack_trace = error.stack_trace and self.safe_lines(error.stack_trace)
-        if message.connectionStatus and message.connectionStatus.message:
-            message.connectionStatus.message = self.safe(message.connectionStatus.message)
 
     def safe_lines(self, text: str) -> str:
         """Return a text of several lines, such as a stack trace. No line but the first starts at the margin."""

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
 
 
 def import_app() -> "Callable[[argparse.Namespace], int]":
-    """Import `app`, and with it the CDK, and return `app.run`.
+    """Import `app`, and with it all that a sync needs, and return `app.run`.
 
     The garbage collector is off meanwhile. It would find nothing to free, and slow the start.
     """

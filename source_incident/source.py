@@ -1,74 +1,47 @@
 """SourceIncident: spec, check, discover and read, as the Airbyte CDK calls them."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteMessage,
+    AirbyteStateBlob,
     AirbyteStateMessage,
+    AirbyteStateStats,
     AirbyteStateType,
-    AirbyteStream,
+    AirbyteStreamState,
+    AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
-    ConfiguredAirbyteStream,
     ConnectorSpecification,
-    DestinationSyncMode,
     FailureType,
     Status,
-    SyncMode,
+    StreamDescriptor,
+    Type,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.sources.utils.casing import camel_to_snake
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_incident.api import Client
-from source_incident.batches import Message, RecordBatch
-from source_incident.cancellation import CancellationToken
-from source_incident.config import DOCUMENTATION_URL, Config, connection_specification, endpoint_notice
-from source_incident.connection import check_environment, make_client, make_streams
-from source_incident.display import Show, no_display
+from source_incident.batches import Message, RecordBatch, StateUpdate
+from source_incident.cdk_streams import CdkStream
+from source_incident.config import DOCUMENTATION_URL, connection_specification
+from source_incident.connector import Connector
 from source_incident.errors import InputError
-from source_incident.messages import MessageConverter
-from source_incident.projection import UNDECLARED, Projection
-from source_incident.protocol import check_stream_name
-from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
-from source_incident.streams.kinds import ChildStream
+from source_incident.messages import ReadFailed
 from source_incident.survey import check_key
-from source_incident.sync import Records, SelectedStream, Sync
-from source_incident.sync.state import StreamState
-from source_incident.sync.stats import SyncStats
 
 
 class SourceIncident(AbstractSource):
     """The source.
 
     Args:
-        optional: names of streams that the user did not select. Where the key may not read one of them, it is left out
-            with a warning, and the sync does not fail.
-        show: displays the progress of a read.
-        cancellation: ends a read when it is cancelled. Everything emitted so far is valid.
-        client_factory: makes the client of a read.
-        sync_factory: makes the sync of a read.
+        connector: reads the streams.
     """
 
-    def __init__(
-        self,
-        optional: Collection[str] = (),
-        show: Show = no_display,
-        cancellation: CancellationToken | None = None,
-        client_factory: Callable[..., Client] = make_client,
-        sync_factory: Callable[..., Sync] = Sync,
-    ) -> None:
-        self._optional = frozenset(optional)
-        self._show = show
-        self._cancellation = cancellation or CancellationToken()
-        self._make_client = client_factory
-        self._make_sync = sync_factory
+    def __init__(self, connector: Connector | None = None) -> None:
+        self._connector = connector or Connector()
 
     @property
     def name(self) -> str:
@@ -82,7 +55,7 @@ class SourceIncident(AbstractSource):
         )
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        return list(self._streams(config).values())
+        return [CdkStream(stream) for stream in self._connector.streams(config).values()]
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
         return check_key(logger, config)
@@ -90,40 +63,6 @@ class SourceIncident(AbstractSource):
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
         status = check_key(logger, config)
         return status.status == Status.SUCCEEDED, status.message
-
-    def default_catalog(self, config: Mapping[str, Any]) -> ConfiguredAirbyteCatalog:
-        """The catalog of the streams that are selected by default, incremental where possible.
-
-        Raises:
-            InputError: the config is not valid.
-        """
-        return ConfiguredAirbyteCatalog(
-            streams=[
-                ConfiguredAirbyteStream(
-                    stream=stream.as_airbyte_stream(),
-                    sync_mode=SyncMode.incremental if stream.supports_incremental else SyncMode.full_refresh,
-                    destination_sync_mode=DestinationSyncMode.append_dedup,
-                )
-                for stream in self._streams(config).values()
-                if stream.selected_by_default
-            ]
-        )
-
-    def deselected_by_default(self) -> frozenset[str]:
-        """The names of the streams that are not read unless a catalog selects them."""
-        return frozenset(_name(stream) for stream in STREAMS if not stream.selected_by_default)
-
-    def stream_names(self) -> frozenset[str]:
-        """The names of all streams."""
-        return frozenset(_name(stream) for stream in STREAMS)
-
-    def bookmark_keys(self, config: Mapping[str, Any]) -> dict[str, str]:
-        """The key of the bookmark in the state, by incremental stream.
-
-        Raises:
-            InputError: the config is not valid.
-        """
-        return {name: stream.bookmark_key for name, stream in self._streams(config).items() if stream.bookmark_key}
 
     def read(
         self,
@@ -139,117 +78,37 @@ class SourceIncident(AbstractSource):
             Interrupted: the token was cancelled.
         """
         try:
-            for message in self.read_in_batches(logger, config, catalog, state):
-                if isinstance(message, RecordBatch):
-                    yield from message.messages()
-                elif isinstance(message, AirbyteMessage):
-                    yield message
+            for message in self._connector.read(logger, config, catalog, _states_by_stream(state or [])):
+                yield from _cdk_messages(message)
         except InputError as error:
             raise AirbyteTracedException(
                 message=str(error), internal_message=str(error), failure_type=FailureType.config_error
             ) from None
-
-    def read_in_batches(
-        self,
-        logger: logging.Logger,
-        config: Mapping[str, Any],
-        catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage] | None = None,
-    ) -> Iterator[Message]:
-        """Read the catalog's streams concurrently.
-
-        Yields:
-            Batches of records; a stream's state after the records that it covers; stream statuses; an estimate for
-            each stream whose total the API reports; a trace for each stream that failed; a CompleteVersion after each
-            full read without a gap.
-
-        Raises:
-            InputError: the config, the environment, the catalog or the state is not valid.
-            AirbyteTracedException: at the end, if streams failed.
-            Interrupted: the token was cancelled.
-        """
-        parsed = Config.parse(config)
-        check_environment(parsed)
-        client = self._make_client(parsed, cancellation=self._cancellation.child())
-        streams = make_streams(parsed, client)
-        selected = self._select(parsed, streams, catalog, state or [])
-        projections = _projections(streams, catalog)
-        if notice := endpoint_notice(config):
-            logger.info(notice)
-        stats = SyncStats(client, len(selected))
-        converter = MessageConverter(catalog, logger)
-        display = ExitStack()
-        try:
-            display.enter_context(self._show(stats))
-            for event in self._make_sync(client, parsed, streams, selected, self._cancellation).run():
-                if isinstance(event, Records):
-                    event = replace(event, records=projections[event.stream].project(event.records))
-                yield from converter.to_messages(event, stats.add(event))
-        finally:
-            display.close()
-            client.close()
-            logger.info("Summary: %s", stats.summary())
-        converter.raise_for_failures()
-
-    def _streams(self, config: Mapping[str, Any]) -> dict[str, IncidentStream]:
-        parsed = Config.parse(config)
-        return make_streams(parsed, make_client(parsed))
-
-    def _select(
-        self,
-        config: Config,
-        streams: Mapping[str, IncidentStream],
-        catalog: ConfiguredAirbyteCatalog,
-        state: list[AirbyteStateMessage],
-    ) -> list[SelectedStream]:
-        states = _states_by_stream(state)
-        selected: dict[str, SelectedStream] = {}
-        for configured in catalog.streams:
-            name = configured.stream.name
-            check_stream_name(name, streams, selected)
-            stream = streams[name]
-            # PyAirbyte requests incremental for every stream. As in the CDK, a stream without a cursor is read in full.
-            incremental = configured.sync_mode == SyncMode.incremental and stream.supports_incremental
-            selected[name] = SelectedStream(
-                stream,
-                _stream_state(stream, config, incremental, states.get(name)),
-                nested=_nested_columns(stream, configured.stream),
-                optional=name in self._optional,
-                has_foreign_catalog=UNDECLARED not in _columns(configured.stream),
-            )
-        return list(selected.values())
+        except ReadFailed as error:
+            raise AirbyteTracedException(
+                message=error.message, internal_message=error.message, failure_type=error.failure_type
+            ) from None
 
 
-def _name(stream: type[IncidentStream]) -> str:
-    return str(camel_to_snake(stream.__name__))
-
-
-def _projections(streams: Mapping[str, IncidentStream], catalog: ConfiguredAirbyteCatalog) -> dict[str, Projection]:
-    return {
-        name: Projection(name, configured.stream.json_schema or {}, streams[name].get_json_schema())
-        for configured in catalog.streams
-        for name in (configured.stream.name,)
-    }
-
-
-def _nested_columns(stream: IncidentStream, configured: AirbyteStream) -> frozenset[str]:
-    """The nested columns and the detail columns in the catalog's schema. One without columns selects all of them."""
-    columns = _columns(configured)
-    requested = frozenset(stream.nested) | frozenset(stream.detail_columns)
-    return requested & columns if columns else requested
-
-
-def _columns(configured: AirbyteStream) -> Set[str]:
-    properties = (configured.json_schema or {}).get("properties")
-    return properties.keys() if isinstance(properties, Mapping) else frozenset()
-
-
-def _stream_state(
-    stream: IncidentStream, config: Config, incremental: bool, state: Mapping[str, Any] | None
-) -> StreamState:
-    root = stream.root() if isinstance(stream, ChildStream) else stream
-    modes = config.incident_modes if root.mode_parameter else ("",)
-    return StreamState(stream.name, stream.bookmark_key if incremental else None, modes, state)
+def _cdk_messages(message: Message) -> Iterator[AirbyteMessage]:
+    """Convert what a read yields to messages of the CDK. They have classes of their own for states."""
+    if isinstance(message, RecordBatch):
+        for record in message.messages():
+            yield AirbyteMessage(type=Type.RECORD, record=record)
+    elif isinstance(message, StateUpdate):
+        yield AirbyteMessage(
+            type=Type.STATE,
+            state=AirbyteStateMessage(
+                type=AirbyteStateType.STREAM,
+                stream=AirbyteStreamState(
+                    stream_descriptor=StreamDescriptor(name=message.stream),
+                    stream_state=AirbyteStateBlob(dict(message.state)),  # type: ignore[call-arg]  # it takes any
+                ),
+                sourceStats=AirbyteStateStats(recordCount=float(message.records)),
+            ),
+        )
+    elif isinstance(message, AirbyteTraceMessage):
+        yield AirbyteMessage(type=Type.TRACE, trace=message)
 
 
 def _states_by_stream(state: list[AirbyteStateMessage]) -> dict[str, Mapping[str, Any]]:

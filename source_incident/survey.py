@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airbyte_cdk.models import AirbyteConnectionStatus, Status
+from airbyte_protocol_dataclasses.models import AirbyteConnectionStatus, Status
 
 from source_incident.api import ApiError, Client, ForbiddenError, NotFoundError, TransientError, UnreachableError
 from source_incident.config import DEFAULT_MODES, Config, endpoint_notice

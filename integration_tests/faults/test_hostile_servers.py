@@ -332,9 +332,7 @@ def test_a_state_with_a_huge_key_ends_soon(catalog: Catalog, protocol: str, tmp_
 
 
 @pytest.mark.parametrize("seconds", [0.2, 1, 2, 3])
-def test_sigterm_ends_a_sync_with_a_huge_state(
-    catalog: Catalog, protocol: str, tmp_path: Path, seconds: float
-) -> None:
+def test_sigterm_ends_a_sync_with_a_huge_state(catalog: Catalog, protocol: str, tmp_path: Path, seconds: float) -> None:
     """At whatever point of its start the signal arrives."""
     position = {"updated_at": "2026-01-01T00:00:00Z"}
     stream_state = {"modes": {f"m{number}": position for number in range(40_000)}}

@@ -8,8 +8,9 @@ stream's metadata, so the conversion loses nothing. `selection.py` reads the cat
 from collections.abc import Collection
 from typing import Any
 
-from airbyte_cdk.models import AirbyteCatalog, AirbyteStream, SyncMode
-from airbyte_cdk.models.airbyte_protocol_serializers import AirbyteStreamSerializer
+from airbyte_protocol_dataclasses.models import AirbyteCatalog, AirbyteStream, SyncMode
+
+from source_incident.protocol import to_json
 
 FULL_TABLE, INCREMENTAL = "FULL_TABLE", "INCREMENTAL"
 
@@ -63,7 +64,7 @@ def _stream_metadata(stream: AirbyteStream, on_by_default: bool) -> dict[str, An
     else:
         metadata["forced-replication-method"] = FULL_TABLE
     if stream != _reduced_to_singer(stream):
-        properties = AirbyteStreamSerializer.dump(stream)
+        properties = to_json(stream)
         del properties["json_schema"]
         metadata["airbyte"] = {"stream": properties}
     return metadata

@@ -9,15 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from airbyte_cdk.models import (
-    AirbyteStreamState,
+from airbyte_protocol_dataclasses.models import (
     AirbyteStreamStatus,
+    AirbyteStreamStatusTraceMessage,
     ConfiguredAirbyteCatalog,
-    TraceType,
-    Type,
 )
 
-from source_incident.batches import RECORD_PLACEHOLDER, CompleteVersion, Message, RecordBatch, json_lines
+from source_incident.batches import RECORD_PLACEHOLDER, CompleteVersion, Message, RecordBatch, StateUpdate, json_lines
 from source_incident.protocol import FULL_REFRESH_MARKERS
 from source_incident.singer.state import SavedState, singer_state
 from source_incident.timestamps import format_timestamp
@@ -60,23 +58,19 @@ class SingerMessages:
         """Yield the lines, each with its line break. A STATE line follows the records that it covers.
 
         Args:
-            messages: of the Airbyte protocol. Records can come in batches.
+            messages: what a read yields.
         """
         for message in messages:
             if isinstance(message, RecordBatch):
                 yield from self._records(message)
+            elif isinstance(message, StateUpdate):
+                yield from self._stream_state(message)
             elif isinstance(message, CompleteVersion):
                 if message.stream in self._versioned:
                     yield from self._schema(message.stream)
                     yield _line({"type": "ACTIVATE_VERSION", "stream": message.stream, "version": message.version})
-            elif message.type == Type.RECORD and (record := message.record):
-                yield from self._records(RecordBatch(record.stream, [record.data], record.emitted_at))
-            elif message.type == Type.STATE and message.state and message.state.stream:
-                yield from self._stream_state(message.state.stream)
-            elif message.type == Type.TRACE and message.trace and message.trace.type == TraceType.STREAM_STATUS:
-                status = message.trace.stream_status
-                if status:
-                    yield from self._status(status.stream_descriptor.name, status.status)
+            elif message.stream_status:
+                yield from self._status(message.stream_status)
 
     def _records(self, batch: RecordBatch) -> Iterator[bytes]:
         name = batch.stream
@@ -92,17 +86,16 @@ class SingerMessages:
         }
         yield json_lines(envelope, batch.records)
 
-    def _stream_state(self, state: AirbyteStreamState) -> Iterator[bytes]:
-        name = state.stream_descriptor.name
-        values = vars(state.stream_state) if state.stream_state else {}
-        kept = {key: value for key, value in values.items() if key not in FULL_REFRESH_MARKERS}
+    def _stream_state(self, update: StateUpdate) -> Iterator[bytes]:
+        kept = {key: value for key, value in update.state.items() if key not in FULL_REFRESH_MARKERS}
         if kept:
-            self._stream_states[name] = kept
+            self._stream_states[update.stream] = kept
             yield self._state()
         else:
-            self._stream_states.pop(name, None)
+            self._stream_states.pop(update.stream, None)
 
-    def _status(self, name: str, status: AirbyteStreamStatus) -> Iterator[bytes]:
+    def _status(self, message: AirbyteStreamStatusTraceMessage) -> Iterator[bytes]:
+        name, status = message.stream_descriptor.name, message.status
         if status == AirbyteStreamStatus.STARTED:
             self._started_at[name] = time.monotonic()
             yield from self._schema(name)

@@ -4,19 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airbyte_cdk.models import (
+import msgspec
+from airbyte_protocol_dataclasses.models import (
     AirbyteCatalog,
     AirbyteStream,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
-    ConfiguredAirbyteStreamSerializer,
     DestinationSyncMode,
     SyncMode,
 )
-from airbyte_cdk.models.airbyte_protocol_serializers import AirbyteStreamSerializer
 
 from source_incident.errors import InputError
-from source_incident.protocol import check_stream_name
+from source_incident.protocol import check_stream_name, to_json
 from source_incident.singer.catalog import FULL_TABLE, INCREMENTAL, is_incremental, key_fields
 
 SYNC_MODES = {FULL_TABLE: SyncMode.full_refresh, INCREMENTAL: SyncMode.incremental}
@@ -125,20 +124,16 @@ def _configure(stream: AirbyteStream, sync_mode: SyncMode | None = None) -> Conf
 
 def _load_configured_stream(entry: Mapping[str, Any]) -> ConfiguredAirbyteStream:
     try:
-        configured = ConfiguredAirbyteStreamSerializer.load(dict(entry))
-    except Exception as error:
+        return msgspec.convert(entry, ConfiguredAirbyteStream)
+    except msgspec.ValidationError as error:
         problem = f"an entry is not a configured stream of the Airbyte protocol: {_shorten(error)}"
         raise InputError("catalog", problem, CREATE_CATALOG) from None
-    if not isinstance(configured.sync_mode, SyncMode):
-        problem = f"the sync_mode of the stream {configured.stream.name!r} is {configured.sync_mode!r:.40}"
-        raise InputError("catalog", problem, "Set it to full_refresh or incremental")
-    return configured
 
 
 def _load_stream(entry: Mapping[str, Any]) -> AirbyteStream:
     try:
-        return AirbyteStreamSerializer.load(dict(entry))
-    except Exception as error:
+        return msgspec.convert(entry, AirbyteStream)
+    except msgspec.ValidationError as error:
         problem = f"an entry is not a stream of the Airbyte protocol: {_shorten(error)}"
         raise InputError("catalog", problem, CREATE_CATALOG) from None
 
@@ -335,6 +330,6 @@ def _configure_entry(
         selected = replace(stream, json_schema=json_schema)
     if "sync_mode" not in properties:
         return _configure(selected, sync_mode)
-    configured = _load_configured_stream({**properties, "stream": AirbyteStreamSerializer.dump(selected)})
+    configured = _load_configured_stream({**properties, "stream": to_json(selected)})
     configured.sync_mode = sync_mode
     return configured

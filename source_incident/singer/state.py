@@ -9,14 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airbyte_cdk.models import (
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
-    AirbyteStreamState,
-    StreamDescriptor,
-)
-
 from source_incident.errors import InputError
 
 logger = logging.getLogger("airbyte.incident.singer")
@@ -43,19 +35,6 @@ class SavedState:
 
     streams: Mapping[str, Mapping[str, Any]]
     currently_syncing: str | None = None
-
-    def messages(self) -> list[AirbyteStateMessage]:
-        """Return an Airbyte state message per stream."""
-        return [
-            AirbyteStateMessage(
-                type=AirbyteStateType.STREAM,
-                stream=AirbyteStreamState(
-                    stream_descriptor=StreamDescriptor(name=name),
-                    stream_state=AirbyteStateBlob(dict(stream_state)),
-                ),
-            )
-            for name, stream_state in self.streams.items()
-        ]
 
 
 def read_state(document: Any, replication_keys: Mapping[str, str]) -> SavedState:

@@ -1,22 +1,21 @@
 """The base class of all streams: builds requests from a declaration, and parses pages.
 
+Nothing here needs the CDK, whose import takes longer than a short sync. `cdk_streams.py` makes `HttpStream`s of it.
 docs/design.md, "A stream is a declaration", lists the attributes that a declaration sets.
 """
 
 import json
 import logging
+import re
 from abc import ABC
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-import requests
-from airbyte_cdk.models import SyncMode
-from airbyte_cdk.sources.streams.core import CheckpointMode, StreamData
-from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_protocol_dataclasses.models import AirbyteStream, SyncMode
 
 from source_incident import clock
 from source_incident.api import CSV, Client, Response, UnexpectedAnswerError
@@ -38,7 +37,7 @@ from source_incident.timestamps import EARLIEST, format_timestamp
 logger = logging.getLogger("airbyte.incident.streams")
 
 
-class IncidentStream(HttpStream, ABC):
+class IncidentStream(ABC):
     """A list of the API.
 
     A slice selects a part of the list. Its keys are `modes` (incident modes), `since` (the value of the cursor
@@ -47,6 +46,7 @@ class IncidentStream(HttpStream, ABC):
     """
 
     endpoint: ClassVar[str]
+    primary_key: ClassVar[list[str]]
     records_key: ClassVar[str | None]
     single_record: ClassVar[bool] = False
     record_lists: ClassVar[tuple[str, ...]] = ()
@@ -80,35 +80,31 @@ class IncidentStream(HttpStream, ABC):
 
     def __init__(self, client: Client, config: Config) -> None:
         super().__init__()
-        self._client = client
+        self.client = client
         self.config = config
         # A window must stay the same from page to page.
         self._created_at = clock.now()
         self._reported_values: set[str] = set()
 
+    @property
+    def name(self) -> str:
+        return stream_name(type(self))
+
     # Requests
 
-    @property
-    def url_base(self) -> str:
-        return self._client.endpoint
-
-    def path(
-        self,
-        *,
-        stream_state: Mapping[str, Any] | None = None,
-        stream_slice: Slice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
-    ) -> str:
+    def page_path(self, stream_slice: Slice) -> str:
+        """The path of a slice's pages, below the endpoint."""
         if "{" not in self.endpoint:
             return self.endpoint
-        return self.endpoint.format_map({key: _path_segment(id_) for key, id_ in (stream_slice or {}).items()})
+        return self.endpoint.format_map({key: _path_segment(id_) for key, id_ in stream_slice.items()})
 
-    def request_params(
-        self,
-        stream_state: Mapping[str, Any] | None,
-        stream_slice: Slice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
-    ) -> MutableMapping[str, Any]:
+    def page_params(self, stream_slice: Slice, after: str | None = None) -> dict[str, Any]:
+        """The query parameters of a page.
+
+        Args:
+            stream_slice: the part of the list.
+            after: the page's cursor; None: the first page.
+        """
         params: dict[str, Any] = dict(self.query)
         if self.page_size:
             params["page_size"] = self.page_size
@@ -116,10 +112,9 @@ class IncidentStream(HttpStream, ABC):
             params[self.from_parameter] = format_timestamp(EARLIEST)
         if self.window_parameters:
             params.update(zip(self.window_parameters, map(format_timestamp, self.window()), strict=True))
-        if stream_slice:
-            params.update(self.slice_params(stream_slice))
-        if next_page_token:
-            params.update(next_page_token)
+        params.update(self.slice_params(stream_slice))
+        if after:
+            params[self.after_parameter] = after
         return params
 
     def slice_params(self, stream_slice: Slice) -> Mapping[str, Any]:
@@ -155,24 +150,23 @@ class IncidentStream(HttpStream, ABC):
         Raises:
             ApiError: what `RetriedRequest` raises.
         """
-        token = {self.after_parameter: after} if after else None
-        params = self.request_params(None, stream_slice, token)
+        params = self.page_params(stream_slice, after)
         formats = {"body_format": CSV} if self.csv_column else {}
-        request = self._client.request(self.path(stream_slice=stream_slice), params, **formats)
+        request = self.client.request(self.page_path(stream_slice), params, **formats)
         while True:
             response = request.send()
             try:
-                return self._parse_page(response, stream_slice, params)
+                return self.parse_page(response, stream_slice, params)
             except UnexpectedAnswerError as error:
                 del response  # the next answer may need its memory
                 request.retry(error)
 
     def first_records(self, stream_slice: Slice) -> list[Record]:
         """The first record of a slice, or all of them where the list has no pages."""
-        params = {**self.request_params(None, stream_slice), **({"page_size": 1} if self.page_size else {})}
-        return self._records(self._client.get(self.path(stream_slice=stream_slice), params).body)
+        params = {**self.page_params(stream_slice), **({"page_size": 1} if self.page_size else {})}
+        return self._records(self.client.get(self.page_path(stream_slice), params).body)
 
-    def _parse_page(self, response: Response, stream_slice: Slice, params: Mapping[str, Any]) -> Page:
+    def parse_page(self, response: Response, stream_slice: Slice, params: Mapping[str, Any]) -> Page:
         """Parse a page, and check that it fits the list's contract.
 
         Args:
@@ -184,7 +178,7 @@ class IncidentStream(HttpStream, ABC):
             UnexpectedAnswerError: it does not.
         """
         body = response.body
-        records, after = self._records(body), self._after(body)
+        records, after = self._records(body), self.after(body)
         for record in records:
             for key in self._api_keys:
                 if record.get(key) is None:
@@ -305,7 +299,12 @@ class IncidentStream(HttpStream, ABC):
                 record.setdefault(self.position_field, position)
         return records
 
-    def _after(self, body: Mapping[str, Any]) -> str | None:
+    def after(self, body: Mapping[str, Any]) -> str | None:
+        """The cursor of the next page; None: this is the last page.
+
+        Raises:
+            UnexpectedAnswerError: it can't be used.
+        """
         meta = body.get("pagination_meta")
         if not meta:
             return None
@@ -314,7 +313,7 @@ class IncidentStream(HttpStream, ABC):
             return None
         if not isinstance(after, str):
             raise UnexpectedAnswerError("pagination_meta.after in the answer is not a string")
-        if self._client.redact(after) != after:
+        if self.client.redact(after) != after:
             # It would be in the next URL and in the state.
             raise UnexpectedAnswerError("the cursor in the answer holds the API key")
         if self.page_size is None and self.after_parameter == "after":
@@ -324,51 +323,23 @@ class IncidentStream(HttpStream, ABC):
     @cached_property
     def _api_keys(self) -> tuple[str, ...]:
         """The key's fields that come from the API, and not from the declaration."""
-        primary_key = self.primary_key
-        keys = [primary_key] if isinstance(primary_key, str) else [str(key) for key in primary_key or ()]
-        return tuple(key for key in keys if key not in self._added_fields())
+        return tuple(key for key in self.primary_key if key not in self._added_fields())
 
     @classmethod
     def _added_fields(cls) -> set[str | None]:
         return {*cls.key_fallback, *cls.extra_fields, *cls.body_fields, cls.record_list_field, cls.position_field}
 
-    # What the CDK calls
-
-    def read_records(
-        self,
-        sync_mode: SyncMode,
-        cursor_field: list[str] | None = None,
-        stream_slice: Slice | None = None,
-        stream_state: Mapping[str, Any] | None = None,
-    ) -> Iterable[StreamData]:
-        """Read all records of a slice."""
-        after: str | None = None
-        while True:
-            page = self.read_page(stream_slice or {}, after)
-            yield from page.records
-            if page.after is None:
-                return
-            after = page.after
-            del page  # the next one may need its memory
-
-    def next_page_token(self, response: requests.Response) -> Mapping[str, Any] | None:
-        after = self._after(response.json())
-        return {self.after_parameter: after} if after else None
-
-    def parse_response(
-        self,
-        response: requests.Response,
-        *,
-        stream_state: Mapping[str, Any],
-        stream_slice: Slice | None = None,
-        next_page_token: Mapping[str, Any] | None = None,
-    ) -> list[Record]:
-        return self._parse_page(Response(response.json(), None), stream_slice or {}, {}).records
+    # Discovery
 
     @property
     def bookmark_key(self) -> str | None:
         """The key of the bookmark in the stream's state; None: the stream has no bookmark."""
         return None
+
+    @property
+    def default_cursor_field(self) -> list[str]:
+        """The path of the column that says when a record changed; empty: there is none."""
+        return []
 
     @property
     def supports_incremental(self) -> bool:
@@ -384,13 +355,25 @@ class IncidentStream(HttpStream, ABC):
         """Whether a read sees a part of the records only, so that it can't tell which ones were deleted."""
         return self.window_parameters is not None or self.month_parameters is not None
 
-    @property
-    def _checkpoint_mode(self) -> CheckpointMode:
-        # The engine keeps the state. The CDK's own read would ask for a resumable list without a cursor for ever.
-        return CheckpointMode.FULL_REFRESH
-
-    def get_json_schema(self) -> Mapping[str, Any]:  # type: ignore[override]  # the CDK caches its own
+    def get_json_schema(self) -> Mapping[str, Any]:
+        """The schema of a record."""
         return _schema(self.name)
+
+    def as_airbyte_stream(self) -> AirbyteStream:
+        """The stream in the catalog that discovery prints."""
+        stream = AirbyteStream(self.name, dict(self.get_json_schema()), [SyncMode.full_refresh])
+        stream.is_resumable = self.is_resumable
+        if self.supports_incremental:
+            stream.supported_sync_modes.append(SyncMode.incremental)
+            stream.source_defined_cursor = True
+            stream.default_cursor_field = self.default_cursor_field
+        stream.source_defined_primary_key = [[key] for key in self.primary_key] or None
+        return stream
+
+
+def stream_name(kind: type[IncidentStream]) -> str:
+    """The name of a stream: that of its class, in lower case with underscores."""
+    return re.sub("(?<=.)(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _path_segment(id_: Any) -> str:

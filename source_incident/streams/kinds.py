@@ -1,12 +1,9 @@
 """The kinds of stream. A stream of the API is a declaration on one of them."""
 
-import itertools
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
-
-from airbyte_cdk.models import SyncMode
 
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.months import month_bounds
@@ -30,11 +27,11 @@ class DetailStream(IncidentStream):
 
     endpoint = ""
     records_key = None
-    primary_key = None
+    primary_key = []
 
     def __init__(self, stream: IncidentStream) -> None:
         self._stream = stream  # the base class asks for the name
-        super().__init__(stream._client, stream.config)
+        super().__init__(stream.client, stream.config)
         self.endpoint = str(stream.detail_endpoint)  # type: ignore[misc]  # not of the class
         self.required_fields = tuple(dict.fromkeys(path.split(".")[0] for path in stream.detail_columns.values()))  # type: ignore[misc]
 
@@ -52,6 +49,10 @@ class CursorStream(IncidentStream, ABC):
     @property
     def bookmark_key(self) -> str | None:
         return self.cursor_field
+
+    @property
+    def default_cursor_field(self) -> list[str]:
+        return [self.cursor_field]
 
     @property
     def lookback(self) -> timedelta:
@@ -175,26 +176,6 @@ class ChildStream(IncidentStream, ABC):
         parents = cls.parent._added_fields() if issubclass(cls.parent, ChildStream) else set()
         months = {"month"} if cls.month_parameters else set()
         return {*super()._added_fields(), *parents, *months, cls.parent_key}
-
-    def stream_slices(
-        self,
-        *,
-        sync_mode: SyncMode,
-        cursor_field: list[str] | None = None,
-        stream_state: Mapping[str, Any] | None = None,
-    ) -> Iterable[Slice | None]:
-        """The slices of all records of the parent, each group once, for the CDK's own read."""
-        parent = self.parent(self._client, self.config)
-        queries = [self.parent_query, {}] if self.group_key else [self.parent_query]
-        groups: set[Any] = set()
-        for parent_slice, query in itertools.product(parent.stream_slices(sync_mode=sync_mode), queries):
-            slice_ = {**(parent_slice or {}), "filters": query}
-            for record in parent.read_records(sync_mode, stream_slice=slice_):
-                for child_slice in self.child_slices(record, slice_) if isinstance(record, dict) else ():
-                    group = child_slice.get(self.group_key) if self.group_key else None
-                    if group is None or group not in groups:
-                        groups.add(group)
-                        yield child_slice
 
 
 class IncidentChildStream(ChildStream, ABC):

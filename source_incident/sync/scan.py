@@ -247,7 +247,7 @@ class ListScanner:
             query: the query parameters.
             consumers_of: the names of the streams that want the children of a record, from its cursor and mode.
         """
-        cursor_field = str(tree.stream.cursor_field)
+        (cursor_field,) = tree.stream.default_cursor_field
 
         async def read(modes: tuple[str, ...]) -> None:
             slice_: Slice = {"modes": modes, "filters": query}

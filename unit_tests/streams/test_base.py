@@ -99,7 +99,7 @@ def test_a_window_starts_at_midnight_before_the_configured_days_and_stays_the_sa
     ],
 )
 def test_quotes_an_id_in_a_path(id_: Any, path: str) -> None:
-    assert make(PostmortemDocumentContents).path(stream_slice={"postmortem_document_id": id_}) == path
+    assert make(PostmortemDocumentContents).page_path({"postmortem_document_id": id_}) == path
 
 
 # Records

@@ -95,7 +95,7 @@ def _true_start(account: Account) -> Result:
 
 def _window(answer: Answer) -> list[datetime | None]:
     """The start and the end of the window in the request."""
-    params = dict(answer.stream.request_params(None, answer.slice))
+    params = dict(answer.stream.page_params(answer.slice))
     return [cursor_of(params, parameter) for parameter in answer.stream.window_parameters or ()]
 
 
