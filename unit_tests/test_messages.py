@@ -12,7 +12,6 @@ from airbyte_cdk.models import (
     FailureType,
     SyncMode,
 )
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident.api import (
     ApiError,
@@ -25,8 +24,8 @@ from source_incident.api import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from source_incident.batches import CompleteVersion, RecordBatch
-from source_incident.messages import MessageConverter, failure_type
+from source_incident.batches import CompleteVersion, RecordBatch, StateUpdate
+from source_incident.messages import MessageConverter, ReadFailed, failure_type
 from source_incident.sync import Checkpoint, Event, Expected, Failed, Finished, LeftOut, Records, Started
 from source_incident.sync.stats import SyncStats
 from unit_tests.sync.events import make_client
@@ -57,17 +56,16 @@ def convert(to: MessageConverter, *events: Event) -> list[tuple[str, Any]]:
 
 def short(message: Any) -> tuple[str, Any]:
     if isinstance(message, RecordBatch):
-        return "RECORDS", [record.record.data["id"] for record in message.messages()]
+        return "RECORDS", [record.data["id"] for record in message.messages()]
     if isinstance(message, CompleteVersion):
         return "VERSION", message.version
-    if message.state:
-        return "STATE", (vars(message.state.stream.stream_state), message.state.sourceStats.recordCount)
-    trace = message.trace
-    if trace.stream_status:
-        return "STATUS", trace.stream_status.status.value
-    if trace.estimate:
-        return "ESTIMATE", trace.estimate.row_estimate
-    return "ERROR", trace.error.message
+    if isinstance(message, StateUpdate):
+        return "STATE", (message.state, message.records)
+    if message.stream_status:
+        return "STATUS", message.stream_status.status.value
+    if message.estimate:
+        return "ESTIMATE", message.estimate.row_estimate
+    return "ERROR", message.error.message
 
 
 def records(name: str, *ids: str) -> Records:
@@ -146,7 +144,7 @@ def test_a_failed_stream_is_incomplete_with_one_error_and_no_state() -> None:
     )
     assert messages[-2:] == [("STATUS", "INCOMPLETE"), ("ERROR", "severities: GET x: 503")]
     assert not [kind for kind, _ in messages if kind == "STATE"]
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(ReadFailed) as caught:
         to.raise_for_failures()
     assert "These streams failed: severities." in str(caught.value.message)
     assert caught.value.failure_type == FailureType.transient_error
@@ -158,7 +156,7 @@ def test_an_error_that_holds_for_every_stream_is_raised_once_at_the_end(error: A
     names = ("severities", "incident_types")
     messages = convert(to, *(event for name in names for event in (Started(name), Failed(name, error))))
     assert messages == [("STATUS", "STARTED"), ("STATUS", "INCOMPLETE")] * 2
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(ReadFailed) as caught:
         to.raise_for_failures()
     assert caught.value.message == error.message
 
@@ -170,7 +168,7 @@ def test_a_stream_that_is_left_out_has_no_message(caplog: pytest.LogCaptureFixtu
     assert "severities is left out: no scope" in caplog.text
     to.raise_for_failures()
     convert(to, LeftOut("incident_types", "no scope either"))
-    with pytest.raises(AirbyteTracedException, match="no stream could be read") as caught:
+    with pytest.raises(ReadFailed, match="no stream could be read") as caught:
         to.raise_for_failures()
     assert "The first reason: no scope" in str(caught.value.message)
     assert caught.value.failure_type == FailureType.config_error
@@ -206,10 +204,10 @@ def test_the_failure_type_tells_the_platform_what_to_do(error: Exception, kind: 
 def test_the_run_has_the_most_serious_failure_type() -> None:
     to = converter("a", "b", "c")
     convert(to, Failed("a", TransientError("x")), Failed("b", ForbiddenError("x")))
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(ReadFailed) as caught:
         to.raise_for_failures()
     assert caught.value.failure_type == FailureType.config_error
     convert(to, Failed("c", RequestError("x")))
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(ReadFailed) as caught:
         to.raise_for_failures()
     assert caught.value.failure_type == FailureType.system_error

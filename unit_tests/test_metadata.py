@@ -96,7 +96,7 @@ def test_image_lock_has_every_package_that_the_program_imports() -> None:
     program = """
 import sys
 sys.argv = ["tap-incident", "discover", "--config", "ENV"]
-from source_incident import run, source, sync, singer, streams, api
+from source_incident import run, source
 import contextlib, io
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     run.run()

@@ -1,16 +1,15 @@
 """Catalogs and states that version 0.1.0 wrote still load."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airbyte_cdk.models import SyncMode
 
+from source_incident.connector import Connector
 from source_incident.singer.selection import read_catalog
 from source_incident.singer.state import read_state
-from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
 from source_incident.streams.kinds import ChildStream
 from source_incident.sync.state import StreamState
@@ -26,7 +25,7 @@ def load(name: str) -> Any:
 
 def stream_states(document: Any) -> dict[str, StreamState]:
     """The parsed state of each incremental stream."""
-    cursors = SourceIncident().bookmark_keys(CONFIG)
+    cursors = Connector().bookmark_keys(CONFIG)
     saved = read_state(document, cursors)
     modes = {}
     for stream in STREAMS:
@@ -72,7 +71,7 @@ def test_an_interrupted_state_keeps_its_resume_points(name: str) -> None:
 @pytest.mark.parametrize("name", ["airbyte_catalog.json", "singer_catalog.json"])
 def test_a_catalog_selects_its_streams_and_columns(name: str) -> None:
     document = load(name)
-    selection = read_catalog(document, SourceIncident().discover(logging.getLogger("test"), CONFIG))
+    selection = read_catalog(document, Connector().discover(CONFIG))
     streams = {configured.stream.name: configured for configured in selection.catalog.streams}
     assert len(streams) == len(document["streams"]) == 8
     for entry in document["streams"]:

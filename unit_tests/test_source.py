@@ -24,6 +24,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident.cancellation import CancellationToken
 from source_incident.config import connection_specification
+from source_incident.connector import Connector
 from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
 from source_incident.sync import Interrupted
@@ -62,7 +63,7 @@ def read(
     with ScriptedServer(default=default) as server:
         config = {**CONFIG, "endpoint": server.url, **settings}
         try:
-            found += SourceIncident(optional).read(LOGGER, config, configured)
+            found += SourceIncident(Connector(optional)).read(LOGGER, config, configured)
         except AirbyteTracedException as error:
             return found, error.message
     return found, None
@@ -101,7 +102,7 @@ def test_discovers_every_stream_with_its_schema_and_key() -> None:
 
 
 def test_the_default_catalog_has_the_streams_that_are_selected_by_default_incremental_where_possible() -> None:
-    source = SourceIncident()
+    source = Connector()
     found = source.default_catalog(CONFIG).streams
     names = {item.stream.name for item in found}
     assert {"incidents", "alerts", "severities"} <= names
@@ -322,7 +323,7 @@ def test_does_not_estimate_a_total_of_more_records_than_are_read(
 def test_cancellation_before_the_sync_starts_ends_it() -> None:
     token = CancellationToken()
     with ScriptedServer() as server:
-        source = SourceIncident(cancellation=token)
+        source = SourceIncident(Connector(cancellation=token))
         settings = {"api_key": "k" * 20, "endpoint": server.url}
         messages = source.read(logging.getLogger("airbyte"), settings, catalog("severities"), [])
         token.cancel()

@@ -7,28 +7,21 @@ from typing import Any
 
 import pytest
 from airbyte_cdk.models import (
-    AirbyteLogMessage,
-    AirbyteMessage,
-    AirbyteRecordMessage,
-    AirbyteStateBlob,
-    AirbyteStateMessage,
-    AirbyteStateType,
     AirbyteStream,
-    AirbyteStreamState,
     AirbyteStreamStatus,
+    AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
-    Level,
-    StreamDescriptor,
+    FailureType,
     SyncMode,
-    Type,
 )
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_incident.batches import CompleteVersion, RecordBatch
+from source_incident.batches import CompleteVersion, Message, RecordBatch, StateUpdate
+from source_incident.messages import error_trace
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
 from source_incident.singer.state import SavedState
@@ -40,27 +33,18 @@ STREAMS = {"incidents": incidents(), "severities": severities()}
 EMITTED_AT = 1_767_225_600_123
 
 
-def record(stream: str, data: dict[str, Any], emitted_at: int = EMITTED_AT) -> AirbyteMessage:
-    return AirbyteMessage(
-        type=Type.RECORD, record=AirbyteRecordMessage(stream=stream, data=data, emitted_at=emitted_at)
-    )
+def record(stream: str, data: dict[str, Any], emitted_at: int = EMITTED_AT) -> RecordBatch:
+    return RecordBatch(stream, [data], emitted_at)
 
 
-def state(stream: str, blob: dict[str, Any] | None) -> AirbyteMessage:
-    return AirbyteMessage(
-        type=Type.STATE,
-        state=AirbyteStateMessage(
-            type=AirbyteStateType.STREAM,
-            stream=AirbyteStreamState(
-                stream_descriptor=StreamDescriptor(name=stream),
-                stream_state=None if blob is None else AirbyteStateBlob(blob),
-            ),
-        ),
-    )
+def state(stream: str, values: dict[str, Any]) -> StateUpdate:
+    return StateUpdate(stream, values, 0)
 
 
-def status(stream: str, value: AirbyteStreamStatus) -> AirbyteMessage:
-    return as_airbyte_message(STREAMS[stream], value)
+def status(stream: str, value: AirbyteStreamStatus) -> AirbyteTraceMessage:
+    trace = as_airbyte_message(STREAMS[stream], value).trace
+    assert trace
+    return trace
 
 
 STARTED, RUNNING = AirbyteStreamStatus.STARTED, AirbyteStreamStatus.RUNNING
@@ -68,7 +52,7 @@ COMPLETE, INCOMPLETE = AirbyteStreamStatus.COMPLETE, AirbyteStreamStatus.INCOMPL
 
 
 def lines(
-    messages: Iterable[AirbyteMessage | RecordBatch],
+    messages: Iterable[Message],
     selection: Selection | None = None,
     saved: SavedState | None = None,
 ) -> list[dict[str, Any]]:
@@ -81,7 +65,7 @@ def lines(
     return parsed
 
 
-def run_messages() -> list[AirbyteMessage]:
+def run_messages() -> list[Message]:
     """The messages of a run that reads two streams concurrently."""
     return [
         status("incidents", STARTED),
@@ -202,14 +186,13 @@ def test_a_failed_stream_is_not_currently_syncing() -> None:
 
 
 def test_other_messages_emit_nothing() -> None:
-    log = AirbyteMessage(type=Type.LOG, log=AirbyteLogMessage(level=Level.INFO, message="hello"))
-    assert lines([log]) == []
+    assert lines([error_trace("severities: failed", FailureType.system_error)]) == []
 
 
 @given(st.lists(st.dictionaries(names, json_values), min_size=1))
 def test_a_batch_emits_the_same_lines_as_its_records(records: list[dict[str, Any]]) -> None:
     batch = RecordBatch("incidents", records, EMITTED_AT)
-    assert lines([batch]) == lines(batch.messages())
+    assert lines([batch]) == lines(record("incidents", data) for data in records)
 
 
 def test_metrics_are_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -68,7 +68,7 @@ def parse(kind: type[IncidentStream], body: Any, slice_: Mapping[str, Any] | Non
 def params(kind: type[IncidentStream], slice_: Mapping[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
     """The query of a stream's request."""
     config = Config.parse({"api_key": CONFIG.api_key, **settings})
-    return dict(make(kind, config=config).page_params(slice_))
+    return dict(make(kind, config=config).page_params(slice_ or {}))
 
 
 def http_response(body: Any) -> requests.Response:

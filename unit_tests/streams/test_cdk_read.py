@@ -12,21 +12,24 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident.api import Client, UnexpectedAnswerError
+from source_incident.cdk_streams import CdkStream
 from source_incident.streams.alerts import AlertNotes
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.incidents import (
     Actions,
     CallTranscriptEntries,
     CustomFieldOptions,
+    IncidentAttachments,
     Incidents,
     IncidentUpdates,
 )
 from source_incident.streams.organisation import Users
 from unit_tests.api.server import ScriptedServer, answer
-from unit_tests.streams.fakes import CONFIG, FakeClient, make
+from unit_tests.streams.fakes import CONFIG, FakeClient, http_response, make
 
 
-def cdk_read(stream: IncidentStream) -> list[Any]:
+def cdk_read(declaration: IncidentStream) -> list[Any]:
+    stream = CdkStream(declaration)
     configured = ConfiguredAirbyteStream(
         stream=stream.as_airbyte_stream(),
         sync_mode=SyncMode.full_refresh,
@@ -118,3 +121,17 @@ def test_reads_over_http_and_fails_at_a_page_of_another_shape() -> None:
             cdk_read(make(Users, client))
         client.close()
     assert "after=1" in server.lines()[1]
+
+
+@pytest.mark.parametrize("after", [None, "01H"])
+def test_has_the_parts_of_a_request_and_of_an_answer(after: str | None) -> None:
+    stream = CdkStream(make(IncidentAttachments))
+    slice_ = {"incident_id": "01I"}
+    body = {"incident_attachments": [{"id": "1"}]}
+    assert stream.url_base + stream.path(stream_slice=slice_) == "https://api.example/proxy/v1/incident_attachments"
+    assert stream.request_params(None, slice_, {"after": "x"}) == {"incident_id": "01I", "after": "x"}
+    assert stream.parse_response(http_response(body), stream_state={}, stream_slice=slice_) == [
+        {"id": "1", "incident_id": "01I"}
+    ]
+    response = http_response({"pagination_meta": {"after": after}})
+    assert CdkStream(make(IncidentUpdates)).next_page_token(response) == ({"after": after} if after else None)

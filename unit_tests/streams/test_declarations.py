@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from airbyte_cdk.models import SyncMode
 from airbyte_cdk.sources.streams.http import HttpStream
+from airbyte_cdk.sources.utils.casing import camel_to_snake
 
+from source_incident.cdk_streams import CdkStream
 from source_incident.streams import STREAMS
 from source_incident.streams.kinds import ChildStream, IncrementalStream
 from unit_tests.streams.fakes import make
@@ -17,9 +19,11 @@ TSV = Path(__file__).resolve().parents[3] / "shared" / "reference" / "streams.ts
 
 
 @every_stream
-def test_a_stream_is_an_http_stream_of_the_cdk(stream: Any) -> None:
-    assert issubclass(stream, HttpStream)
+def test_a_stream_describes_itself_as_the_cdk_describes_it(stream: Any) -> None:
     made = make(stream)
+    cdk_stream = CdkStream(made)
+    assert HttpStream.as_airbyte_stream(cdk_stream) == made.as_airbyte_stream()
+    assert cdk_stream.name == camel_to_snake(stream.__name__)
     described = made.as_airbyte_stream()
     assert described.name == made.name
     assert described.source_defined_primary_key == [[field] for field in stream.primary_key]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,8 +9,8 @@ from typing import Any
 
 from airbyte_cdk.models import AirbyteCatalog, AirbyteStream
 
+from source_incident.connector import Connector
 from source_incident.singer.catalog import singer_catalog
-from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
 from source_incident.streams.base import IncidentStream
 from source_incident.streams.kinds import ChildStream, CursorStream
@@ -81,7 +80,7 @@ class Declaration:
 
 @cache
 def discovered() -> AirbyteCatalog:
-    return SourceIncident().discover(logging.getLogger("airbyte"), SETTINGS)
+    return Connector().discover(SETTINGS)
 
 
 @cache
@@ -116,7 +115,7 @@ def declarations() -> dict[str, Declaration]:
 @cache
 def singer_entries() -> dict[str, dict[str, Any]]:
     """The entries of the Singer catalog by name."""
-    source = SourceIncident()
+    source = Connector()
     catalog = singer_catalog(discovered(), source.deselected_by_default())
     return {entry["stream"]: entry for entry in catalog["streams"]}
 
@@ -124,7 +123,7 @@ def singer_entries() -> dict[str, dict[str, Any]]:
 @cache
 def cursors() -> dict[str, str]:
     """The key of the bookmark by stream."""
-    return SourceIncident().bookmark_keys(SETTINGS)
+    return Connector().bookmark_keys(SETTINGS)
 
 
 def _value_column(properties: dict[str, Any], columns: list[str]) -> str:

@@ -20,16 +20,12 @@ from unittest import mock
 
 import orjson
 from airbyte_cdk.models import (
-    AirbyteMessage,
-    AirbyteMessageSerializer,
+    AirbyteTraceMessage,
     ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
     SyncMode,
-    TraceType,
-    Type,
 )
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from integration_tests.soak.simulation.account import Account
 from integration_tests.soak.simulation.declarations import (
@@ -59,12 +55,14 @@ from integration_tests.soak.simulation.scheduler import (
 )
 from integration_tests.soak.simulation.server import Faults, Server, SimulatedClient
 from source_incident import clock as engine_clock
-from source_incident import connection, source
-from source_incident.batches import CompleteVersion, Message, RecordBatch
+from source_incident import connection, connector
+from source_incident.batches import CompleteVersion, Message, RecordBatch, StateUpdate
+from source_incident.connector import Connector
+from source_incident.messages import ReadFailed
+from source_incident.protocol import to_json
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import read_catalog
 from source_incident.singer.state import SavedState, read_state
-from source_incident.source import SourceIncident
 from source_incident.streams import STREAMS
 from source_incident.sync import Interrupted, Sync, reader
 from source_incident.sync.state_format import StateParser
@@ -152,7 +150,7 @@ class Simulation:
             (engine_clock, "now", self._clock.local_time),
             (connection, "STREAMS", tuple(stream for stream in STREAMS if stream in classes)),
             # No request leaves the process, and loading certificates takes longer than a sync.
-            (source, "check_environment", lambda _: None),
+            (connector, "check_environment", lambda _: None),
             *((module, name, value) for (module, name), value in self._knobs.items()),
         ]
         for module, name, value in patches:
@@ -248,7 +246,7 @@ class Simulation:
         error: str | None = None
         try:
             self._take(self._lines(selected, modes), may_be_killed)
-        except AirbyteTracedException as failure:
+        except ReadFailed as failure:
             self.counts["failed"] += 1
             error = str(failure.message)
         except Interrupted:
@@ -273,7 +271,7 @@ class Simulation:
         states: list[Any] = [destination.kept_state()]
         try:
             for line in lines:
-                # The CDK's traces have the real time.
+                # Traces have the real time.
                 self.trace.append(re.sub(r'"emitted_at":[0-9.e+]+', '"emitted_at":0', line.decode()))
                 is_state = destination.take(line)
                 if is_state:
@@ -313,7 +311,7 @@ class Simulation:
         self, settings: Mapping[str, Any], catalog: ConfiguredAirbyteCatalog, saved: SavedState
     ) -> Generator[Message, None, None]:
         plan, clock, random = self.plan, self._clock, self._random
-        connector = SourceIncident(
+        simulated = Connector(
             client_factory=lambda config, cancellation: SimulatedClient(
                 self._server, clock, config.max_retries, cancellation
             ),
@@ -324,13 +322,13 @@ class Simulation:
             ),
         )
         statuses = Statuses(stream.stream.name for stream in catalog.streams)
-        messages = connector.read_in_batches(LOGGER, settings, catalog, saved.messages())
+        messages = simulated.read(LOGGER, settings, catalog, saved.streams)
         try:
             for message in messages:
                 statuses.take(message)
                 yield message
             statuses.end()
-        except AirbyteTracedException:
+        except ReadFailed:
             statuses.end()
             raise
         finally:
@@ -462,11 +460,9 @@ class Statuses:
             self._check(message.stream, "record", ("RUNNING",))
         elif isinstance(message, CompleteVersion):
             self._check(message.stream, "version", ("STARTED", "RUNNING"))
-        elif message.type == Type.STATE and message.state and message.state.stream:
-            self._check(message.state.stream.stream_descriptor.name, "state", ("STARTED", "RUNNING"))
-        elif message.type == Type.TRACE and message.trace and message.trace.type == TraceType.STREAM_STATUS:
-            status = message.trace.stream_status
-            assert status
+        elif isinstance(message, StateUpdate):
+            self._check(message.stream, "state", ("STARTED", "RUNNING"))
+        elif status := message.stream_status:
             name = status.stream_descriptor.name
             before = {"STARTED": ("",), "RUNNING": ("STARTED",)}.get(status.status.value, ("STARTED", "RUNNING"))
             self._check(name, status.status.value, before)
@@ -488,7 +484,9 @@ def _airbyte_lines(messages: Generator[Message, None, None]) -> Generator[bytes,
         for message in messages:
             if isinstance(message, RecordBatch):
                 yield message.lines()
-            elif isinstance(message, AirbyteMessage):
-                yield orjson.dumps(AirbyteMessageSerializer.dump(message))
+            elif isinstance(message, StateUpdate):
+                yield message.line()
+            elif isinstance(message, AirbyteTraceMessage):
+                yield orjson.dumps({"type": "TRACE", "trace": to_json(message)})
     finally:
         messages.close()
