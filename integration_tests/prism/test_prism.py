@@ -37,6 +37,11 @@ def prism_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+def streams(catalog: Catalog) -> set[str]:
+    """All streams but that of a CSV file, for which Prism has no example."""
+    return set(catalog.airbyte) - {"pay_report_lines"}
+
+
 def test_prism_rejects_requests_that_the_document_does_not_allow(prism_url: str) -> None:
     with Proxy(prism_url, one_page=True) as proxy:
         for query, headers, status in (
@@ -53,10 +58,11 @@ def test_the_records_of_every_stream_conform_to_its_schema(
 ) -> None:
     with Proxy(prism_url, one_page=True) as proxy:
         tap = Tap(protocol, {"api_key": KEY, "endpoint": proxy.url}, tmp_path)
-        run = tap.read(catalog.of(protocol, catalog.airbyte))
+        run = tap.read(catalog.of(protocol, streams(catalog)))
     assert [response for response in proxy.responses if response[1] != 200] == []
     run.ok()
-    assert set(run.records) == set(catalog.airbyte)
+    # The shifts of the document's example are before the window.
+    assert set(run.records) == streams(catalog) - {"schedule_entries"}
     for name, records in run.records.items():
         validator = jsonschema.Draft7Validator(catalog.airbyte[name]["json_schema"])
         for record in records:
@@ -67,7 +73,7 @@ def test_the_records_of_every_stream_conform_to_its_schema(
 def test_a_repeated_page_fails_the_stream(prism_url: str, catalog: Catalog, protocol: str, tmp_path: Path) -> None:
     with Proxy(prism_url, one_page=False) as proxy:
         tap = Tap(protocol, {"api_key": KEY, "endpoint": proxy.url}, tmp_path)
-        run = tap.read(catalog.of(protocol, catalog.airbyte))
+        run = tap.read(catalog.of(protocol, streams(catalog)))
     assert [response for response in proxy.responses if response[1] != 200] == []
     paged = [path for path, _ in proxy.responses if "after=" in path]
     assert paged
@@ -82,7 +88,7 @@ def test_a_repeated_page_fails_the_stream(prism_url: str, catalog: Catalog, prot
         }
         assert len(failed) > 40
         assert all(REPEATED_PAGE in message for message in failed.values())
-        for name in catalog.airbyte:
+        for name in streams(catalog):
             assert run.statuses(name)[-1] == ("INCOMPLETE" if name in failed else "COMPLETE")
     else:
         errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR ")]

@@ -11,6 +11,7 @@ from typing import Any
 from integration_tests.soak.simulation.account import MODES, Habits
 from integration_tests.soak.simulation.declarations import declarations
 from integration_tests.soak.simulation.scheduler import START
+from integration_tests.soak.simulation.server import REQUEST_FAULTS
 from source_incident.sync import emitter, nested, partitions, position, reader, scan
 from source_incident.timestamps import format_timestamp
 
@@ -60,6 +61,8 @@ class Plan:
         latency: the mean seconds of half a request.
         shuffles: callbacks that are ready run in a random order.
         change_rate, fault_rate: per request.
+        failing_parents: how probable parents are, per sync, whose children can't be read.
+        fault_kinds: the kinds of fault. With one only, it is frequent enough to meet rare cases.
         syncs: how many syncs there are before the quiet ones.
     """
 
@@ -74,6 +77,8 @@ class Plan:
     shuffles: bool
     change_rate: float
     fault_rate: float
+    failing_parents: float
+    fault_kinds: tuple[str, ...]
     syncs: int
 
     def describe(self) -> str:
@@ -116,7 +121,7 @@ def draw_plan(random: Random) -> Plan:
             "num_workers": random.choice((1, 2, 3, 4, 10)),
             "max_retries": random.randint(0, 2),
             "lookback_window": random.choice((0, 0, 1, 5, 60)),
-            "full_read_days": random.choice((0, 0, 1, 2, 3, 7)),
+            "full_read_days": random.choice((0, 0, 0, 1, 2, 7)),
             "activate_versions": random.random() < 0.9,
             **({"start_date": format_timestamp(start_date)} if start_date else {}),
         },
@@ -124,7 +129,11 @@ def draw_plan(random: Random) -> Plan:
         latency=random.choice((0.05, 1.0, 10.0, 60.0)),
         shuffles=random.random() < 0.7,
         change_rate=random.choice((0.0, 0.02, 0.1, 0.3)),
-        fault_rate=random.choice((0.01, 0.03, 0.1)),
+        fault_rate=random.choice((0.01, 0.03, 0.1, 0.3)),
+        failing_parents=random.choice((0.0, 0.2, 0.9)),
+        fault_kinds=(random.choice((*REQUEST_FAULTS, "gateway 404", "short page")),)
+        if random.random() < 0.7
+        else REQUEST_FAULTS,
         syncs=random.randint(2, 6),
     )
 

@@ -210,13 +210,13 @@ class Simulation:
 
     def _draw_faults(self) -> Faults:
         random, plan = self._random, self.plan
-        faults = Faults(change_rate=plan.change_rate)
+        faults = Faults(kinds=plan.fault_kinds, change_rate=plan.change_rate)
         if random.random() < 0.4:
             return faults
         faults.rate, faults.tries = plan.fault_rate, random.randint(1, 2 + plan.settings["max_retries"])
         if random.random() < 0.2:
             faults.refused.append(random.choice(self.account.names))
-        for chance, parents in ((0.3, faults.refused_parents), (0.7, faults.failing_parents)):
+        for chance, parents in ((0.3, faults.refused_parents), (plan.failing_parents, faults.failing_parents)):
             # Of those that have children.
             pairs = {
                 (name, row.root.id): None

@@ -48,6 +48,7 @@ class Faults:
 
     Attributes:
         rate: how probable a fault is, per request.
+        kinds: the kinds of fault.
         tries: how many tries of a request fail, at most.
         refused: streams that answer 403.
         refused_parents: parents whose children answer 403.
@@ -58,6 +59,7 @@ class Faults:
     """
 
     rate: float = 0.0
+    kinds: tuple[str, ...] = REQUEST_FAULTS
     tries: int = 1
     refused: list[str] = field(default_factory=list)
     refused_parents: list[tuple[str, str]] = field(default_factory=list)
@@ -116,7 +118,8 @@ class Server:
         if self.faults.key_is_refused:
             return _error(401, "unauthorized")
         if request not in self._failing and self._random.random() < self.faults.rate:
-            self._failing[request] = (self._random.choice(REQUEST_FAULTS), self._random.randint(1, self.faults.tries))
+            kind = self._random.choice(self.faults.kinds)
+            self._failing[request] = (kind, self._random.randint(1, self.faults.tries))
         kind, tries = self._failing.pop(request, ("", 0))
         self._cuts_page = kind == "short page"
         if tries > 1 and not self._cuts_page:
