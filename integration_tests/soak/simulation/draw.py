@@ -131,7 +131,7 @@ def draw_plan(random: Random) -> Plan:
         change_rate=random.choice((0.0, 0.02, 0.1, 0.3)),
         fault_rate=random.choice((0.01, 0.03, 0.1, 0.3)),
         failing_parents=random.choice((0.0, 0.2, 0.9)),
-        fault_kinds=(random.choice((*REQUEST_FAULTS, "gateway 404", "short page")),)
+        fault_kinds=(random.choice((*REQUEST_FAULTS, "gateway 404", "gateway 404", "short page")),)
         if random.random() < 0.7
         else REQUEST_FAULTS,
         syncs=random.randint(2, 6),

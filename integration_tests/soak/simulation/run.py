@@ -211,7 +211,7 @@ class Simulation:
     def _draw_faults(self) -> Faults:
         random, plan = self._random, self.plan
         faults = Faults(kinds=plan.fault_kinds, change_rate=plan.change_rate)
-        if random.random() < 0.4:
+        if random.random() < (0.1 if len(plan.fault_kinds) == 1 else 0.4):
             return faults
         faults.rate, faults.tries = plan.fault_rate, random.randint(1, 2 + plan.settings["max_retries"])
         if random.random() < 0.2:
