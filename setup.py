@@ -47,7 +47,7 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "airbyte-cdk>=7.39,<8",
-        "airbyte-protocol-models-dataclasses>=0.17",
+        "airbyte-protocol-models-dataclasses>=0.17.1,<0.18",
         "msgspec>=0.19,<1",
         "orjson>=3.10.7,<4",
         "requests>=2.32,<3",

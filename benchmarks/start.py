@@ -30,7 +30,7 @@ def measure() -> Iterator[Result]:
     medians = {name: statistics.median(seconds[name] for seconds in rounds) for name in measurements}
     floor = medians.pop("import airbyte_cdk")
     for name, seconds in medians.items():
-        bound = 1.15 if name in ("discover", "a read's first request") else 0.25
+        bound = 0.45 if name in ("discover", "a read's first request") else 0.25
         yield Result(f"start, {name}", seconds, floor, bound, "s")
 
 
