@@ -29,8 +29,8 @@ OF_INCIDENTS = (
 # Streams that are chosen together.
 GROUPS = (
     (("incidents",), 5),
-    (("incidents", *OF_INCIDENTS), 5),
-    (OF_INCIDENTS, 3),
+    (("incidents", *OF_INCIDENTS), 8),
+    (OF_INCIDENTS, 6),
     (("actions", "follow_ups", "incident_updates"), 3),
     (("alerts", "alert_notes"), 4),
     (("escalations",), 2),
@@ -130,7 +130,7 @@ def draw_plan(random: Random) -> Plan:
         shuffles=random.random() < 0.7,
         change_rate=random.choice((0.0, 0.02, 0.1, 0.3)),
         fault_rate=random.choice((0.01, 0.03, 0.1, 0.3)),
-        failing_parents=random.choice((0.0, 0.2, 0.9)),
+        failing_parents=random.choice((0.0, 0.0, 0.9)),
         fault_kinds=(random.choice((*REQUEST_FAULTS, "gateway 404", "gateway 404", "short page")),)
         if random.random() < 0.7
         else REQUEST_FAULTS,

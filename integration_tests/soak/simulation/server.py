@@ -25,6 +25,7 @@ from source_incident.timestamps import format_timestamp, parse_timestamp
 
 GATEWAY = b"<html><body>denied by the firewall</body></html>"
 # A fault of one request, which the retries outlast or not.
+ROOT_SHARE = 0.3
 REQUEST_FAULTS = ("503", "gateway 403", "gateway 404", "no list", "no answer", "short page")
 
 
@@ -47,7 +48,7 @@ class Faults:
     """The faults of one sync.
 
     Attributes:
-        rate: how probable a fault is, per request.
+        rate: how probable a fault is, per request for a list with a parent. Others fail less: nothing is read without.
         kinds: the kinds of fault.
         tries: how many tries of a request fail, at most.
         refused: streams that answer 403.
@@ -108,16 +109,17 @@ class Server:
         if self.faults.change_rate and self._random.random() < self.faults.change_rate:
             self._trace(f"  {self._account.change()}")
         request = f"{path}?{sorted(params.items())}"
-        answer = self._fault(request) or self._answer(path, params, request)
+        of_parent = path.count("/") > 2 or any(name.endswith("_id") for name in params)
+        answer = self._fault(request, 1.0 if of_parent else ROOT_SHARE) or self._answer(path, params, request)
         self._trace(f"  {self._clock.seconds:.3f} {answer.status} {request} {len(answer.body)}")
         return answer
 
-    def _fault(self, request: str) -> Answer | None:
+    def _fault(self, request: str, share: float) -> Answer | None:
         if self.faults.is_down:
             return Answer(0, b"")
         if self.faults.key_is_refused:
             return _error(401, "unauthorized")
-        if request not in self._failing and self._random.random() < self.faults.rate:
+        if request not in self._failing and self._random.random() < self.faults.rate * share:
             kind = self._random.choice(self.faults.kinds)
             self._failing[request] = (kind, self._random.randint(1, self.faults.tries))
         kind, tries = self._failing.pop(request, ("", 0))
