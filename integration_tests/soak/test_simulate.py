@@ -44,6 +44,6 @@ def test_a_planted_bug_still_fits_the_engine(bug: PlantedBug, tmp_path: Path) ->
 
 
 def test_a_planted_bug_is_caught() -> None:
-    bugs = tuple(bug for bug in BUGS if bug.name == "a gateway's 404 means that the record is gone")
+    bugs = tuple(bug for bug in BUGS if bug.name == "no pass over open incidents")
     (catch,) = catches(bugs, runs=1, accounts=200)
     assert len(catch.accounts) == 1
