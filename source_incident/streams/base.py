@@ -86,7 +86,7 @@ class IncidentStream(ABC):
         self._created_at = clock.now()
         self._reported_values: set[str] = set()
 
-    @property
+    @cached_property
     def name(self) -> str:
         return stream_name(type(self))
 

@@ -3,6 +3,7 @@
 from abc import ABC
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 from source_incident.streams.base import IncidentStream
@@ -35,7 +36,7 @@ class DetailStream(IncidentStream):
         self.endpoint = str(stream.detail_endpoint)  # type: ignore[misc]  # not of the class
         self.required_fields = tuple(dict.fromkeys(path.split(".")[0] for path in stream.detail_columns.values()))  # type: ignore[misc]
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self._stream.name
 
