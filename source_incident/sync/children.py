@@ -107,8 +107,8 @@ class ChildReader:
     ) -> None:
         async def read() -> None:
             # Many parents can wait for a worker when an error ends the stream.
-            is_wanted = partial(self._is_wanted, node, root)
-            async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_wanted=is_wanted):
+            is_needed = partial(self._is_wanted, node, root)
+            async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_needed=is_needed):
                 if page.complete_until and root.cursor and page.complete_until < root.cursor:
                     # A full refresh reads the records again in any case.
                     self.retry([consumer for consumer in consumers if not consumer.state.is_full_refresh], root)

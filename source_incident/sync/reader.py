@@ -65,7 +65,7 @@ class PageReader:
         slice_: Slice,
         after: str | None = None,
         priority: int = LIST_PAGE,
-        is_wanted: Callable[[], bool] = lambda: True,
+        is_needed: Callable[[], bool] = lambda: True,
         reads_whole_list: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[Page]:
         """Read the pages of a slice.
@@ -75,7 +75,7 @@ class PageReader:
             slice_: the part of its list.
             after: the cursor of the first page; None: the beginning.
             priority: LIST_PAGE or CHILD_PAGE.
-            is_wanted: asked before each request; False ends the list.
+            is_needed: asked before each request; False ends the list.
             reads_whole_list: asked at the last page, whether the list must reach the total that the API reports.
 
         Raises:
@@ -90,7 +90,7 @@ class PageReader:
         while True:
             now = clock.now()
             try:
-                page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_wanted)  # noqa: B023
+                page = await self._workers.run(priority, lambda: stream.read_page(slice_, after), is_needed)  # noqa: B023
             except (NotFoundError, RequestError) as error:
                 # The filter of a partition is refused at its first page already, so a later 4xx is the cursor's.
                 if after is None or error.status not in CURSOR_REFUSALS:

@@ -29,16 +29,16 @@ class Workers:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
-    async def run(self, priority: int, call: Callable[[], T], is_wanted: Callable[[], bool]) -> T | None:
+    async def run(self, priority: int, call: Callable[[], T], is_needed: Callable[[], bool]) -> T | None:
         """Run a call in a thread.
 
         Args:
             priority: lower numbers first.
             call: the call.
-            is_wanted: asked once a thread is free.
+            is_needed: asked once a thread is free.
 
         Returns:
-            The call's result; None: it was not wanted any more.
+            The call's result; None: the call was cancelled.
         """
         if self._free == 0:
             free_thread: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -52,7 +52,7 @@ class Workers:
         else:
             self._free -= 1
         try:
-            if not is_wanted():
+            if not is_needed():
                 return None
             return await self._execute(call)
         finally:

@@ -227,9 +227,9 @@ class Account:
         Args:
             names: the streams. Those that a selected stream needs as a parent count as selected.
         """
-        wanted = [name for name in self._with_parents() if name in names and name not in self.first_pages]
-        for depth in sorted({self._depth(name) for name in wanted}):
-            self._read_in_parallel([name for name in wanted if self._depth(name) == depth])
+        selected = [name for name in self._with_parents() if name in names and name not in self.first_pages]
+        for depth in sorted({self._depth(name) for name in selected}):
+            self._read_in_parallel([name for name in selected if self._depth(name) == depth])
 
     def answers(self) -> Iterator[tuple[str, Answer]]:
         """Yield the first page of each selected stream that could be read, with the stream's name."""

@@ -29,8 +29,8 @@ class Differences:
         types = [expected] if isinstance(expected, str) else expected
         actual = _json_type(value)
         if types and actual not in types and not (actual == "integer" and "number" in types):
-            wanted = " or ".join(sorted(types, key=lambda name: name == "null"))
-            self.wrong_types[f"{path} is {actual} instead of {wanted}"] += 1
+            allowed = " or ".join(sorted(types, key=lambda name: name == "null"))
+            self.wrong_types[f"{path} is {actual} instead of {allowed}"] += 1
         elif isinstance(value, dict):
             self._add_object(value, schema, path)
         elif isinstance(value, list):

@@ -21,12 +21,12 @@ def test_waiting_calls_run_by_priority_then_in_order() -> None:
         await asyncio.sleep(0.05)
         names = [(1, "child 1"), (0, "list 1"), (1, "child 2"), (0, "list 2")]
 
-        def is_wanted(name: str) -> bool:
+        def is_needed(name: str) -> bool:
             order.append(name)
             return False
 
         waiting = [
-            asyncio.create_task(workers.run(priority, lambda: None, lambda name=name: is_wanted(name)))
+            asyncio.create_task(workers.run(priority, lambda: None, lambda name=name: is_needed(name)))
             for priority, name in names
         ]
         await asyncio.sleep(0.05)

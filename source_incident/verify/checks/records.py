@@ -84,10 +84,10 @@ def _true_start(account: Account) -> Result:
     evidence = Evidence()
     cut = 0
     for entry in dict(_entries(answer))["scheduled"]:
-        began = cursor_of(entry, "start_at")
-        if start and began and began <= start:
+        starts_at = cursor_of(entry, "start_at")
+        if start and starts_at and starts_at <= start:
             evidence.seen += 1
-            cut += began == start
+            cut += starts_at == start
     if cut:
         evidence.expect(False, f"scheduled: {plural(cut, 'shift')} of {evidence.seen} cut at the start of the window")
     return evidence.result("schedule_entries: no scheduled shift is running")
