@@ -16,6 +16,7 @@ from source_incident import config, display, init, stderr
 from source_incident.api import ApiError
 from source_incident.batches import Message
 from source_incident.cancellation import CancellationToken
+from source_incident.check import check_key
 from source_incident.connector import Connector
 from source_incident.errors import INPUT_ERROR, RUN_FAILED, InputError
 from source_incident.files import read_json
@@ -25,7 +26,6 @@ from source_incident.singer.catalog import singer_catalog
 from source_incident.singer.messages import SingerMessages
 from source_incident.singer.selection import Selection, read_catalog
 from source_incident.singer.state import SavedState, read_state
-from source_incident.survey import check_key
 from source_incident.sync import Interrupted
 
 # How a STATE line of Singer begins. It is flushed at once: a target may wait for it.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from source_incident.api import ApiError, AuthenticationError, ForbiddenError
+from source_incident.check import ListLength, Survey, survey
 from source_incident.config import DEFAULT_ENDPOINT, Config, endpoint_notice
 from source_incident.errors import InputError
 from source_incident.files import read_json_object
-from source_incident.survey import ListLength, Survey, survey
 
 MAX_TRIES = 3
 DEFAULT_FILE = "config.json"

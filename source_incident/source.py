@@ -26,11 +26,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_incident.batches import Message, RecordBatch, StateUpdate
 from source_incident.cdk_streams import CdkStream
+from source_incident.check import check_key
 from source_incident.config import DOCUMENTATION_URL, connection_specification
 from source_incident.connector import Connector
 from source_incident.errors import InputError
 from source_incident.messages import ReadFailed
-from source_incident.survey import check_key
 
 
 class SourceIncident(AbstractSource):

@@ -9,8 +9,8 @@ import pytest
 from airbyte_cdk.models import Status
 
 from source_incident.api import AuthenticationError, Client, ForbiddenError, UnreachableError
+from source_incident.check import ListLength, check_key, survey
 from source_incident.errors import InputError
-from source_incident.survey import ListLength, check_key, survey
 from unit_tests.api.server import FORBIDDEN, NOT_FOUND, ScriptedServer, answer
 
 KEY = "inc_5ecret_key_0123456789"
