@@ -6,7 +6,7 @@ import pytest
 
 from integration_tests.soak.kill import outcomes, summary
 
-SEEDS = 20
+SEEDS = 10
 
 
 def test_loses_no_record_when_killed_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from integration_tests.support.compare import Destination, differences, outdated
 from integration_tests.support.sandboxes import StartSandbox
 from integration_tests.support.tap import PROTOCOLS, Tap
 
-SYNCS = 10
+SYNCS = 6
 STREAMS = ("incidents", "actions", "follow_ups", "incident_updates", "alerts", "escalations")
 
 
