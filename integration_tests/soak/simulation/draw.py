@@ -111,6 +111,9 @@ def draw_plan(random: Random) -> Plan:
     incremental = [name for name in chosen if declarations()[name].is_incremental]
     start_date = START - timedelta(days=random.randint(1, 40)) if random.random() < 0.15 else None
     columns = [column for column in ("actions", "attachments", "updates") if random.random() < 0.5]
+    fault_kinds = REQUEST_FAULTS
+    if random.random() < 0.7:
+        fault_kinds = (random.choice((*REQUEST_FAULTS, "gateway 404", "gateway 404", "short page")),)
     return Plan(
         protocol=random.choice((AIRBYTE, SINGER)),
         selected=chosen,
@@ -130,10 +133,8 @@ def draw_plan(random: Random) -> Plan:
         shuffles=random.random() < 0.7,
         change_rate=random.choice((0.0, 0.02, 0.1, 0.3)),
         fault_rate=random.choice((0.01, 0.03, 0.1, 0.3)),
-        failing_parents=random.choice((0.0, 0.0, 0.9)),
-        fault_kinds=(random.choice((*REQUEST_FAULTS, "gateway 404", "gateway 404", "short page")),)
-        if random.random() < 0.7
-        else REQUEST_FAULTS,
+        failing_parents=random.choice((0.0, 0.0, 0.9)) if len(fault_kinds) == 1 else 0.9,
+        fault_kinds=fault_kinds,
         syncs=random.randint(2, 6),
     )
 
