@@ -56,7 +56,8 @@ def test_a_child_stream_without_its_scope_fails_after_a_few_requests(
     assert run.counts == {"users": 200, "user_paging_providers": 200, "severities": 4}
     assert "notification_rules.view" in run.log
     refused = [entry for entry in sandbox.requests()["log"] if entry["status"] == 403]
-    assert 1 <= len(refused) <= WORKERS
+    # A thread that becomes free can take its next request before the refusal is known.
+    assert 1 <= len(refused) <= 2 * WORKERS
     if protocol == AIRBYTE:
         (trace,) = [item["error"] for item in run.traces("ERROR") if item["error"].get("stream_descriptor")]
         assert trace["stream_descriptor"]["name"] == "user_notification_rules"
