@@ -40,7 +40,7 @@ def make_client(
     cancellation: CancellationToken | None = None,
     kind: type[C] = Client,  # type: ignore[assignment]
 ) -> C:
-    """Make a client.
+    """Make a client, and have freed memory returned to the system in the whole process.
 
     Args:
         config: the settings.

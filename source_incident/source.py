@@ -91,7 +91,7 @@ class SourceIncident(AbstractSource):
 
 
 def _cdk_messages(message: Message) -> Iterator[AirbyteMessage]:
-    """Convert what a read yields to messages of the CDK. They have classes of their own for states."""
+    """Convert what a read yields to messages of the CDK, which has classes of its own for messages and states."""
     if isinstance(message, RecordBatch):
         for record in message.messages():
             yield AirbyteMessage(type=Type.RECORD, record=record)

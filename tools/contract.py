@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
+from source_incident.streams.base import IncidentStream, stream_name
 from source_incident.streams.kinds import ChildStream, IncrementalStream
 from tools.openapi import PINNED_VERSION, Document, DocumentError, fetch, load
 from tools.sandbox_contract import parameters
-from tools.schemas import KEPT_COLUMNS, SCHEMAS, SchemaError, stream_name, stream_schema
+from tools.schemas import KEPT_COLUMNS, SCHEMAS, SchemaError, stream_schema
 
 UNREAD: Mapping[str, str] = {
     "/v1/identity": "the owner of the key; `check` reads it",

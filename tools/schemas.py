@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airbyte_cdk.sources.utils.casing import camel_to_snake
-
 from source_incident.projection import UNDECLARED as UNDECLARED_COLUMN
 from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
+from source_incident.streams.base import IncidentStream, stream_name
 from source_incident.streams.kinds import ChildStream
 from tools import generated, json_format
 from tools.generated import ROOT
@@ -93,11 +91,6 @@ def stream_schema(document: Document, stream: type[IncidentStream]) -> Schema:
     for key in key_of(stream):
         columns[key] = columns[key] | {"type": _without_null(columns[key])}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **record}
-
-
-def stream_name(stream: type[IncidentStream]) -> str:
-    """A stream's name: its class name in snake case."""
-    return camel_to_snake(stream.__name__)
 
 
 def key_of(stream: type[IncidentStream]) -> list[str]:

@@ -16,11 +16,10 @@ import requests
 
 from sandbox import Sandbox
 from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
+from source_incident.streams.base import IncidentStream, stream_name
 from source_incident.streams.incidents import Incidents
 from source_incident.streams.kinds import ChildStream
 from source_incident.streams.page import is_url, remove_field, value_at
-from tools.schemas import stream_name
 
 Record = dict[str, Any]
 DEFAULT_MODES = ("standard", "retrospective")

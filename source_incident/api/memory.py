@@ -32,8 +32,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 def return_freed_memory() -> None:
     """Have the C library return freed memory to the system.
 
-    By default glibc keeps up to 64 MB of it for each thread, once large blocks were freed. Other C libraries are not
-    changed.
+    It is for the whole process. By default glibc keeps up to 64 MB for each thread, once large blocks were freed. With
+    other C libraries nothing changes.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

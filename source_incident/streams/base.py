@@ -357,7 +357,7 @@ class IncidentStream(ABC):
 
     def get_json_schema(self) -> Mapping[str, Any]:
         """The schema of a record."""
-        return _schema(self.name)
+        return record_schema(self.name)
 
     def as_airbyte_stream(self) -> AirbyteStream:
         """The stream in the catalog that discovery prints."""
@@ -389,6 +389,7 @@ def _path_segment(id_: Any) -> str:
 
 
 @cache
-def _schema(name: str) -> Mapping[str, Any]:
+def record_schema(name: str) -> Mapping[str, Any]:
+    """The schema of a stream's records."""
     schema: Mapping[str, Any] = json.loads(files("source_incident.schemas").joinpath(f"{name}.json").read_bytes())
     return schema

@@ -80,7 +80,7 @@ class ChildReader:
         """
         async with TaskGroup() as group:
             for child in node.children:
-                if not isinstance(child.stream, ChildStream) or not self._is_wanted(child, root):
+                if not isinstance(child.stream, ChildStream) or not self._is_needed(child, root):
                     continue
                 for child_slice in child.stream.child_slices(record, slice_):
                     if child.stream.group_key in child_slice:
@@ -107,7 +107,7 @@ class ChildReader:
     ) -> None:
         async def read() -> None:
             # Many parents can wait for a worker when an error ends the stream.
-            is_needed = partial(self._is_wanted, node, root)
+            is_needed = partial(self._is_needed, node, root)
             async for page in self._reader.pages(node.stream, slice_, priority=CHILD_PAGE, is_needed=is_needed):
                 if page.complete_until and root.cursor and page.complete_until < root.cursor:
                     # A full refresh reads the records again in any case.
@@ -165,7 +165,7 @@ class ChildReader:
                 for record in records:
                     group.create_task(self.read(node, record, slice_, root, {}))
 
-    def _is_wanted(self, node: StreamNode, root: Root) -> bool:
+    def _is_needed(self, node: StreamNode, root: Root) -> bool:
         """Whether a consumer at or below a node wants the root's records and has not failed."""
         return any(
             selected.name in root.consumers and not self._emitter.is_finished(selected.name)

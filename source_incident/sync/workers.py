@@ -38,7 +38,7 @@ class Workers:
             is_needed: asked once a thread is free.
 
         Returns:
-            The call's result; None: the call was cancelled.
+            The call's result; None: it was no longer needed.
         """
         if self._free == 0:
             free_thread: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,14 +1,11 @@
 """The table of docs/reliability.md that says how late a change or a delete arrives, from the declarations."""
 
-import json
 from collections import defaultdict
-from importlib.resources import files
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
+from source_incident.streams.base import IncidentStream, record_schema, stream_name
 from source_incident.streams.kinds import ChildStream, ClientFilteredStream, IncrementalStream
 from tools.docs.markdown import names, table
-from tools.schemas import stream_name
 
 NEXT = "next sync"
 FULL_READ = "next full read"
@@ -58,8 +55,7 @@ def row(stream: type[IncidentStream]) -> Row:
 
 
 def _has_version(stream: type[IncidentStream]) -> bool:
-    schema = json.loads(files("source_incident.schemas").joinpath(f"{stream_name(stream)}.json").read_bytes())
-    return "version" in schema["properties"]
+    return "version" in record_schema(stream_name(stream))["properties"]
 
 
 def _by_parent(stream: type[ChildStream]) -> str:

@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 from source_incident.streams import STREAMS
-from source_incident.streams.base import IncidentStream
+from source_incident.streams.base import IncidentStream, stream_name
 from source_incident.streams.kinds import ChildStream, ClientFilteredStream, IncrementalStream
 from tools.docs.markdown import names, table
-from tools.schemas import CONTRACT, SCHEMAS, key_of, stream_name
+from tools.schemas import CONTRACT, SCHEMAS, key_of
 
 PAGE = """\
 # Streams

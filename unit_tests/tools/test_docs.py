@@ -5,10 +5,10 @@ import pytest
 from source_incident import cli
 from source_incident.config import SETTINGS
 from source_incident.streams import STREAMS
+from source_incident.streams.base import stream_name
 from tools.docs import command_line, generated_files, settings, streams
 from tools.docs.markdown import insert_tables
 from tools.generated import ROOT, stale_files
-from tools.schemas import stream_name
 
 BY_NAME = {stream_name(stream): stream for stream in STREAMS}
 

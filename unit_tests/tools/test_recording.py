@@ -10,9 +10,9 @@ import pytest
 from rich.text import Text
 
 from source_incident.streams import STREAMS
+from source_incident.streams.base import stream_name
 from tools import recording
 from tools.generated import ROOT
-from tools.schemas import stream_name
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = sorted((ROOT / "docs").glob("*.svg"))

@@ -3,8 +3,8 @@
 import pytest
 
 from source_incident.streams import STREAMS
+from source_incident.streams.base import stream_name
 from tools.docs import staleness
-from tools.schemas import stream_name
 
 BY_NAME = {stream_name(stream): stream for stream in STREAMS}
 
